@@ -1,0 +1,1 @@
+//! Wallets on a double-entry ledger; the charging side of the saga.

@@ -1,0 +1,1 @@
+//! The token check, composed into each service.

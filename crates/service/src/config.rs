@@ -1,0 +1,16 @@
+//! Variables of the component (`[component.X.variables]` in `spin.toml`).
+
+use spin_sdk::variables::{self, Error};
+
+/// The value of a variable.
+///
+/// # Errors
+/// When the manifest does not grant it or no provider has a value: a fault of the installation.
+pub async fn get(name: &str) -> Result<String, Error> {
+    variables::get(name).await
+}
+
+/// The value of a variable, or none when it is absent or empty.
+pub async fn optional(name: &str) -> Option<String> {
+    variables::get(name).await.ok().filter(|value| !value.is_empty())
+}

@@ -1,0 +1,194 @@
+//! The SQLite adapter: the only place that touches `spin_sdk::sqlite`.
+//!
+//! A statement's error may arrive only after its last row, so every call here drains the rows and
+//! awaits the result. A handle is taken from a small pool for one unit of work and never shared.
+//! What is written runs on SQLite and on libSQL alike: `RETURNING` instead of `changes()`, one
+//! statement a call, PRAGMAs only as a wish.
+
+mod migrate;
+mod pool;
+mod value;
+
+pub use migrate::Migration;
+pub use value::{Row, ToValue};
+
+use crate::Service;
+use futures::lock::{Mutex, MutexGuard};
+use spin_sdk::sqlite::{Connection, Error as SqliteError, Value};
+use std::ops::Deref;
+use thiserror::Error;
+
+/// What goes wrong with a database.
+#[derive(Debug, Error)]
+pub enum DbError {
+    /// Another writer held it for too long; the same may succeed later.
+    #[error("the database is busy: {0}")]
+    Busy(String),
+    /// A constraint of the schema refuses the row; carries SQLite's message, which names it.
+    #[error("{0}")]
+    Constraint(String),
+    /// A column is not what the query's reader expects: a defect.
+    #[error("column {index} is not {expected}")]
+    Shape {
+        /// Counted from 0.
+        index: usize,
+        /// The type that was asked for.
+        expected: &'static str,
+    },
+    /// Anything else: no access, disk full, a broken file or statement.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<SqliteError> for DbError {
+    fn from(error: SqliteError) -> DbError {
+        let SqliteError::Io(message) = &error else {
+            return DbError::Failed(error.to_string());
+        };
+        // Hosts hand SQLite's own words on; there is no code to look at.
+        if message.contains("locked") || message.contains("busy") {
+            DbError::Busy(message.clone())
+        } else if message.contains("constraint failed") {
+            DbError::Constraint(message.clone())
+        } else {
+            DbError::Failed(message.clone())
+        }
+    }
+}
+
+/// How much a commit promises (SQLite's `synchronous`, in WAL mode).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// As the variable `synchronous` says; `FULL` unless set: a commit survives the loss of power.
+    Configured,
+    /// `NORMAL`: a commit survives a crash of the process, not always the loss of power. For what may
+    /// be forgotten, such as which outbox rows have been sent.
+    Relaxed,
+}
+
+/// An open handle on the component's database. Goes back to the pool when dropped, unless
+/// something went wrong with it.
+pub struct Db {
+    connection: Option<Connection>,
+    durability: Durability,
+    /// Set when the handle's state is unknown: it is then closed instead of kept.
+    spoiled: std::sync::atomic::AtomicBool,
+}
+
+impl Db {
+    /// A handle for one unit of work; on the component's first one the schema is brought up to date.
+    pub async fn open(service: &Service) -> Result<Db, DbError> {
+        Db::open_with(service, Durability::Configured).await
+    }
+
+    /// As [`Db::open`], with another promise.
+    pub async fn open_with(service: &Service, durability: Durability) -> Result<Db, DbError> {
+        let db = pool::take(service, durability).await?;
+        migrate::once(&db, service).await?;
+        Ok(db)
+    }
+
+    /// Runs one statement and gives its rows.
+    pub async fn query(&self, sql: &str, params: &[&dyn ToValue]) -> Result<Vec<Row>, DbError> {
+        let values: Vec<Value> = params.iter().map(|param| param.to_value()).collect();
+        let result = self.run(sql, values).await;
+        if !matches!(result, Ok(_) | Err(DbError::Constraint(_))) {
+            self.spoil();
+        }
+        result
+    }
+
+    /// Runs one statement and gives its first row, where it has one.
+    pub async fn first(&self, sql: &str, params: &[&dyn ToValue]) -> Result<Option<Row>, DbError> {
+        Ok(self.query(sql, params).await?.into_iter().next())
+    }
+
+    /// Runs one statement whose rows, if any, don't matter.
+    pub async fn execute(&self, sql: &str, params: &[&dyn ToValue]) -> Result<(), DbError> {
+        self.query(sql, params).await.map(drop)
+    }
+
+    /// Begins a transaction that holds the write lock from the start, so that what it reads stays
+    /// true until it commits.
+    pub async fn begin(self) -> Result<Tx, DbError> {
+        let gate = WRITERS.lock().await;
+        let mut tries = 0;
+        loop {
+            match self.run("BEGIN IMMEDIATE", vec![]).await {
+                Ok(_) => return Ok(Tx { db: self, committed: false, _gate: gate }),
+                Err(DbError::Busy(_)) if tries < BEGIN_TRIES => tries += 1,
+                Err(error) => {
+                    self.spoil();
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    async fn run(&self, sql: &str, values: Vec<Value>) -> Result<Vec<Row>, DbError> {
+        let Some(connection) = &self.connection else {
+            return Err(DbError::Failed("the handle is closed".into()));
+        };
+        let rows = connection.execute(sql, values).await?.collect().await?;
+        Ok(rows.into_iter().map(Row::new).collect())
+    }
+
+    fn spoil(&self) {
+        self.spoiled.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+impl Drop for Db {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take()
+            && !self.spoiled.load(std::sync::atomic::Ordering::Relaxed)
+        {
+            pool::give_back(connection, self.durability);
+        }
+    }
+}
+
+/// How often `BEGIN IMMEDIATE` is tried again after waiting `busy_timeout` in vain.
+const BEGIN_TRIES: u32 = 2;
+
+/// The writers of one instance queue here rather than in SQLite's busy handler, which sleeps.
+static WRITERS: Mutex<()> = Mutex::new(());
+
+/// A transaction. Dropped without [`Tx::commit`], it closes its handle, and so is rolled back.
+pub struct Tx {
+    db: Db,
+    committed: bool,
+    _gate: MutexGuard<'static, ()>,
+}
+
+impl Tx {
+    /// Makes everything since [`Db::begin`] last.
+    pub async fn commit(mut self) -> Result<(), DbError> {
+        self.db.run("COMMIT", vec![]).await?;
+        self.committed = true;
+        Ok(())
+    }
+
+    /// Undoes everything since [`Db::begin`] and gives the handle back.
+    pub async fn rollback(mut self) -> Result<(), DbError> {
+        self.db.run("ROLLBACK", vec![]).await?;
+        self.committed = true;
+        Ok(())
+    }
+}
+
+impl Deref for Tx {
+    type Target = Db;
+
+    fn deref(&self) -> &Db {
+        &self.db
+    }
+}
+
+impl Drop for Tx {
+    fn drop(&mut self) {
+        if !self.committed {
+            self.db.spoil();
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Who is calling: an extractor over `wasmart:auth/guard`, the one place where tokens are checked.
+
+use crate::http::Problem;
+use axum::extract::FromRequestParts;
+use http::StatusCode;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+
+#[allow(missing_docs, unsafe_code, clippy::all)]
+mod generated {
+    wit_bindgen::generate!({
+        inline: "
+            package wasmart:caller;
+            world caller { import wasmart:auth/guard@1.0.0; }
+        ",
+        path: "../../wit/auth",
+        generate_all,
+    });
+}
+
+use generated::wasmart::auth::guard::{Claims, Denial, authorize};
+
+/// The account behind a request: taken as an argument, it makes a handler refuse all others (401).
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The account's id.
+    pub id: String,
+    /// The access token's id.
+    pub token_id: String,
+    /// When the access token ends, in seconds since the Unix epoch.
+    pub expires_at: u64,
+    /// The account's email, where the token says it.
+    pub email: Option<String>,
+    /// The account's username, where the token says it.
+    pub username: Option<String>,
+    roles: Vec<String>,
+}
+
+impl Caller {
+    /// Whether the account has one of these roles.
+    pub fn is_any(&self, roles: &[&str]) -> bool {
+        self.roles.iter().any(|role| roles.contains(&role.as_str()))
+    }
+
+    /// Whether the account runs the shop.
+    pub fn is_staff(&self) -> bool {
+        self.is_any(&["manager", "admin"])
+    }
+
+    /// Refuses (403) accounts without any of these roles.
+    pub fn require_any(&self, roles: &[&str]) -> Result<(), Problem> {
+        if self.is_any(roles) { Ok(()) } else { Err(Problem::forbidden()) }
+    }
+}
+
+impl From<Claims> for Caller {
+    fn from(claims: Claims) -> Caller {
+        Caller {
+            id: claims.subject,
+            token_id: claims.token_id,
+            expires_at: claims.expires_at,
+            email: claims.email,
+            username: claims.username,
+            roles: claims.roles,
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Caller, Problem> {
+        let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        authorize(header.map(str::to_owned)).await.map(Caller::from).map_err(refuse)
+    }
+}
+
+/// RFC 6750 §3: the challenge names an error only when a token was there.
+fn refuse(denial: Denial) -> Problem {
+    let (slug, detail) = match denial {
+        Denial::Missing => {
+            return Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "Authentication required")
+                .challenge("Bearer");
+        }
+        Denial::Invalid => ("invalid-token", "The access token is not valid"),
+        Denial::Expired => ("expired-token", "The access token has expired"),
+        Denial::Revoked => ("revoked-token", "The access token has been revoked"),
+        Denial::Unavailable(reason) => {
+            return Problem::unavailable(format!("tokens can't be checked: {reason}"));
+        }
+    };
+    Problem::new(StatusCode::UNAUTHORIZED, slug, detail).challenge("Bearer error=\"invalid_token\"")
+}

@@ -1,0 +1,11 @@
+//! The HTTP side: from a trigger's request through the component's routes to an answer.
+
+mod input;
+mod page;
+mod problem;
+mod serve;
+
+pub use input::{Id, Input, MAX_BODY, Params};
+pub use page::{Page, PageQuery};
+pub use problem::{FieldError, Problem};
+pub use serve::{internal_only, probes, serve};

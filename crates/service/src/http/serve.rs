@@ -1,0 +1,117 @@
+//! The way of a request through a component: probes, routes, the answers to what has no route, and
+//! `ETag` on what is read.
+
+use super::Problem;
+use crate::db::Db;
+use crate::{Service, config};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::header::{ETAG, IF_NONE_MATCH};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http_body_util::BodyExt;
+use spin_sdk::http::Request as SpinRequest;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::OnceLock;
+use tower_service::Service as _;
+
+static ROUTER: OnceLock<Router> = OnceLock::new();
+
+/// Answers one request with the component's routes. `routes` is called once per instance.
+pub async fn serve(routes: impl FnOnce() -> Router, request: SpinRequest) -> Response {
+    let request = request.map(Body::new);
+    let validator = request.headers().get(IF_NONE_MATCH).cloned();
+    let is_read = request.method() == Method::GET;
+    let mut router = ROUTER
+        .get_or_init(|| {
+            routes().fallback(no_route).method_not_allowed_fallback(async || {
+                Problem::new(
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    "method-not-allowed",
+                    "This path does not answer this method",
+                )
+            })
+        })
+        .clone();
+    let response = match router.call(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    if is_read && response.status() == StatusCode::OK {
+        tagged(response, validator).await
+    } else {
+        response
+    }
+}
+
+async fn no_route(request: Request) -> Problem {
+    Problem::not_found(&format!("path: {}", request.uri().path()))
+}
+
+/// Adds an `ETag`, and answers 304 to a client that has this very answer (RFC 9110 §13.1.2).
+async fn tagged(response: Response, validator: Option<HeaderValue>) -> Response {
+    let (mut parts, body) = response.into_parts();
+    let body = match body.collect().await {
+        Ok(collected) => collected.to_bytes(),
+        Err(error) => return Problem::internal(error.to_string()).into_response(),
+    };
+    let mut hasher = DefaultHasher::new();
+    body.hash(&mut hasher);
+    let tag = format!("\"{:016x}\"", hasher.finish());
+    let known = validator
+        .and_then(|value| value.to_str().map(str::to_owned).ok())
+        .is_some_and(|tags| tags.split(',').any(|t| matches!(t.trim(), "*") || t.trim() == tag));
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        parts.headers.insert(ETAG, tag);
+    }
+    if known {
+        parts.status = StatusCode::NOT_MODIFIED;
+        parts.headers.remove(http::header::CONTENT_TYPE);
+        return Response::from_parts(parts, Body::empty());
+    }
+    Response::from_parts(parts, Body::from(body))
+}
+
+/// `GET …/health` (the component runs) and `GET …/ready` (its database answers).
+pub fn probes(service: &'static Service) -> Router {
+    let path = |probe: &str| format!("/api/v1/{}/{probe}", service.name);
+    Router::new()
+        .route(&path("health"), get(async || r#"{"status":"ok"}"#.into_json()))
+        .route(&path("ready"), get(async move || ready(service).await))
+}
+
+async fn ready(service: &Service) -> Result<Response, Problem> {
+    let check = async { Db::open(service).await?.execute("SELECT 1", &[]).await };
+    match check.await {
+        Ok(()) => Ok(r#"{"status":"ready"}"#.into_json()),
+        Err(error) => Err(Problem::unavailable(format!("database not ready: {error}"))),
+    }
+}
+
+trait IntoJson {
+    fn into_json(self) -> Response;
+}
+
+impl IntoJson for &'static str {
+    fn into_json(self) -> Response {
+        ([(http::header::CONTENT_TYPE, "application/json")], self).into_response()
+    }
+}
+
+/// Refuses (404, as if nothing were there) requests without the secret that the host and the
+/// components share: the variable `internal_secret` in the header `x-internal-secret`.
+pub async fn internal_only(headers: &HeaderMap) -> Result<(), Problem> {
+    let secret = config::optional("internal_secret").await;
+    let given = headers.get("x-internal-secret").map(HeaderValue::as_bytes).unwrap_or_default();
+    match secret {
+        Some(secret) if same(secret.as_bytes(), given) => Ok(()),
+        _ => Err(Problem::not_found("path")),
+    }
+}
+
+/// Compares in a time that depends on the lengths only.
+fn same(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0, |diff, (a, b)| diff | (a ^ b)) == 0
+}

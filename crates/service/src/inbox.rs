@@ -1,0 +1,231 @@
+//! Taking messages in: a batch of events, one transaction, the answers published after the commit.
+//!
+//! What can't be understood, and what a handler refuses, is set aside as a dead letter and
+//! acknowledged, so that it never blocks the rest of its batch. What fails for a passing reason
+//! (a busy database, a full disk) is not answered at all: the sender still has it.
+
+use crate::channels;
+use crate::db::{Db, DbError, Tx};
+use crate::outbox;
+use crate::{Service, clock, new_id};
+use std::collections::BTreeMap;
+use wasmart_contracts::envelope::{Event, Parsed, Poison, parse_batch};
+use wasmart_contracts::messages::Ack;
+
+/// The channel on which one-way events are acknowledged.
+pub const ACKS: &str = "acks";
+/// The event type on it.
+const ACK: &str = "ack";
+
+/// What a handler did with an event.
+pub enum Handled {
+    /// A command: here is the answer, and the channel it goes to.
+    Reply(&'static str, Event),
+    /// A one-way event: tell the sender that it is in.
+    Ack,
+    /// An answer to something of ours: the sender does not wait.
+    Done,
+}
+
+/// Why a handler does not take an event.
+#[derive(Debug)]
+pub enum Refusal {
+    /// It will never be right: a dead letter.
+    Poison(String),
+    /// The database: the whole batch is tried event by event.
+    Db(DbError),
+}
+
+impl From<DbError> for Refusal {
+    fn from(error: DbError) -> Refusal {
+        Refusal::Db(error)
+    }
+}
+
+impl From<serde_json::Error> for Refusal {
+    fn from(error: serde_json::Error) -> Refusal {
+        Refusal::Poison(error.to_string())
+    }
+}
+
+/// The handler of a component: has the effect of one event within the transaction.
+pub trait Handler {
+    /// Has the effect of `event`; the transaction is committed afterwards, for the whole batch.
+    fn handle(
+        &self,
+        tx: &Tx,
+        event: &Event,
+    ) -> impl std::future::Future<Output = Result<Handled, Refusal>>;
+}
+
+/// The answer to `event`: of type `kind`, about the same subject, in the same trace.
+pub fn reply(service: &Service, event: &Event, kind: &str, data: &impl serde::Serialize) -> Event {
+    Event {
+        causationid: Some(event.id.clone()),
+        traceparent: event.traceparent.clone(),
+        ..outbox::event(service, kind, event.subject.as_deref().unwrap_or_default(), data)
+    }
+}
+
+/// Takes in one message. The caller's trigger only hands the bytes over.
+///
+/// # Errors
+/// Only for the host's log; whatever was not answered comes again.
+pub async fn receive(
+    service: &Service,
+    message: &[u8],
+    handler: &impl Handler,
+) -> Result<(), DbError> {
+    let batch: Vec<Parsed> =
+        parse_batch(message).into_iter().filter(|parsed| concerns(service, parsed)).collect();
+    if batch.is_empty() {
+        return Ok(());
+    }
+    let mut answers = Answers::default();
+    match take_in(service, &batch, handler, &mut answers).await {
+        Ok(()) => {}
+        Err(DbError::Busy(reason)) => return Err(DbError::Busy(reason)),
+        // One of them breaks the transaction: find out which, so that the others get through.
+        Err(_) => {
+            answers = Answers::default();
+            for parsed in batch {
+                take_in_alone(service, parsed, handler, &mut answers).await?;
+            }
+        }
+    }
+    answers.publish(service).await;
+    outbox::drain(service).await;
+    Ok(())
+}
+
+/// Acknowledgements go to all on one channel; those of others are not worth a transaction.
+fn concerns(service: &Service, parsed: &Parsed) -> bool {
+    match parsed {
+        Ok(event) if event.kind == ACK => event.subject.as_deref() == Some(&service.source()),
+        _ => true,
+    }
+}
+
+async fn take_in(
+    service: &Service,
+    batch: &[Parsed],
+    handler: &impl Handler,
+    answers: &mut Answers,
+) -> Result<(), DbError> {
+    let tx = Db::open(service).await?.begin().await?;
+    for parsed in batch {
+        match parsed {
+            Ok(event) => match handle(&tx, event, handler).await {
+                Ok(handled) => answers.add(event, handled),
+                Err(Refusal::Poison(reason)) => {
+                    set_aside(&tx, &poison_of(event, reason), answers).await?;
+                }
+                Err(Refusal::Db(error)) => return Err(error),
+            },
+            Err(poison) => set_aside(&tx, poison, answers).await?,
+        }
+    }
+    tx.commit().await
+}
+
+async fn handle(tx: &Tx, event: &Event, handler: &impl Handler) -> Result<Handled, Refusal> {
+    if event.kind == ACK {
+        outbox::answered(tx, &event.payload::<Ack>()?.events).await?;
+        return Ok(Handled::Done);
+    }
+    if let Some(cause) = &event.causationid {
+        outbox::answered(tx, std::slice::from_ref(cause)).await?;
+    }
+    handler.handle(tx, event).await
+}
+
+/// As [`take_in`], for an event whose transaction may be its own fault: what SQL refuses for good is
+/// a dead letter, what it refuses for now is left to come again.
+async fn take_in_alone(
+    service: &Service,
+    parsed: Parsed,
+    handler: &impl Handler,
+    answers: &mut Answers,
+) -> Result<(), DbError> {
+    let mut own = Answers::default();
+    match take_in(service, std::slice::from_ref(&parsed), handler, &mut own).await {
+        Ok(()) => answers.merge(own),
+        Err(error @ (DbError::Constraint(_) | DbError::Shape { .. })) => {
+            let poison = match &parsed {
+                Ok(event) => poison_of(event, error.to_string()),
+                Err(poison) => poison.clone(),
+            };
+            let tx = Db::open(service).await?.begin().await?;
+            set_aside(&tx, &poison, answers).await?;
+            tx.commit().await?;
+        }
+        Err(error) => eprintln!("an event is left to come again: {error}"),
+    }
+    Ok(())
+}
+
+fn poison_of(event: &Event, reason: String) -> Poison {
+    Poison {
+        raw: serde_json::to_string(event).unwrap_or_default(),
+        id: Some(event.id.clone()),
+        source: Some(event.source.clone()),
+        reason,
+    }
+}
+
+async fn set_aside(tx: &Tx, poison: &Poison, answers: &mut Answers) -> Result<(), DbError> {
+    tx.execute(
+        "INSERT INTO dead_letters (id, event_id, raw, reason, created_at) VALUES (?, ?, ?, ?, ?)
+         ON CONFLICT DO NOTHING",
+        &[&new_id(), &poison.id, &poison.raw, &poison.reason, &clock::now_ms()],
+    )
+    .await?;
+    eprintln!("dead letter {}: {}", poison.id.as_deref().unwrap_or("without id"), poison.reason);
+    if let (Some(id), Some(source)) = (&poison.id, &poison.source) {
+        answers.acks.entry(source.clone()).or_default().push(id.clone());
+    }
+    Ok(())
+}
+
+/// What goes out once the batch is committed. Nothing of it needs to be kept: a lost answer is asked
+/// for again.
+#[derive(Default)]
+struct Answers {
+    replies: BTreeMap<&'static str, Vec<Event>>,
+    acks: BTreeMap<String, Vec<String>>,
+}
+
+impl Answers {
+    fn add(&mut self, event: &Event, handled: Handled) {
+        match handled {
+            Handled::Reply(channel, reply) => self.replies.entry(channel).or_default().push(reply),
+            Handled::Ack => {
+                self.acks.entry(event.source.clone()).or_default().push(event.id.clone());
+            }
+            Handled::Done => {}
+        }
+    }
+
+    fn merge(&mut self, other: Answers) {
+        for (channel, replies) in other.replies {
+            self.replies.entry(channel).or_default().extend(replies);
+        }
+        for (source, ids) in other.acks {
+            self.acks.entry(source).or_default().extend(ids);
+        }
+    }
+
+    async fn publish(self, service: &Service) {
+        let acks: Vec<Event> = self
+            .acks
+            .into_iter()
+            .map(|(source, events)| outbox::event(service, ACK, &source, &Ack { events }))
+            .collect();
+        let acks = (!acks.is_empty()).then_some((ACKS, acks));
+        for (channel, events) in self.replies.into_iter().chain(acks) {
+            if let Err(error) = channels::publish(channel, &events).await {
+                eprintln!("an answer is lost and will be asked for again: {error}");
+            }
+        }
+    }
+}

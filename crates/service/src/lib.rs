@@ -1,0 +1,36 @@
+//! What every component shares. It knows HTTP, SQL, channels and time; it does not know what an
+//! order is, so another Spin application could take it as it is.
+//!
+//! A component names itself once, as a `static` [`Service`], and hands that to the two entries:
+//! [`http::serve`] for requests and [`inbox::receive`] for messages.
+
+pub mod barrier;
+pub mod channels;
+pub mod clock;
+pub mod config;
+pub mod db;
+pub mod guard;
+pub mod http;
+pub mod idempotency;
+pub mod inbox;
+pub mod outbox;
+
+/// A component, as its triggers and its helpers need to know it.
+pub struct Service {
+    /// Its name: the database's label, the `source` of its events, the word in its own paths.
+    pub name: &'static str,
+    /// The versions of its database, oldest first.
+    pub migrations: &'static [db::Migration],
+}
+
+impl Service {
+    /// The `source` of the events it sends (CloudEvents: a URI reference).
+    pub fn source(&self) -> String {
+        format!("/{}", self.name)
+    }
+}
+
+/// A new id: UUID v7 (RFC 9562), so that ids sort by the time they were made.
+pub fn new_id() -> String {
+    uuid::Uuid::now_v7().to_string()
+}

@@ -1,0 +1,240 @@
+//! Configuring and starting a host.
+
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+
+use crate::calls::CallHook;
+use crate::fault::{Faults, StartError};
+use crate::host::Host;
+use crate::http::routes::Routes;
+use crate::limits;
+use crate::manifest::{self, Manifest};
+use crate::plan::{Plan, plan};
+use crate::runtime_config::{self, Folders};
+use crate::start;
+use crate::variables::{Sources, Variables, parse_env_file};
+
+/// The variable that says where Redis is.
+const REDIS_VARIABLE: &str = "redis_url";
+
+/// Where Redis channels and connections lead.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Redis {
+    /// To real servers if the application's variable `redis_url` was given a value from outside the
+    /// manifest, else as [`Redis::InProcess`].
+    #[default]
+    Auto,
+    /// To real servers; the variable `redis_url` gets this value.
+    Server(String),
+    /// Channels are delivered inside the process; nothing else of Redis works.
+    InProcess,
+}
+
+/// Options of a [`Host`]. Nothing happens before [`HostBuilder::build`].
+#[must_use]
+pub struct HostBuilder {
+    manifest: PathBuf,
+    runtime_config: Option<PathBuf>,
+    state_dir: PathBuf,
+    data_dir: Option<PathBuf>,
+    env_file: Option<PathBuf>,
+    process_environment: bool,
+    sources: Sources,
+    redis: Redis,
+    listen: SocketAddr,
+    pub(crate) ticks: bool,
+    pub(crate) request_timeout: Duration,
+    pub(crate) instance_memory: usize,
+    pub(crate) hook: Option<Arc<dyn CallHook>>,
+}
+
+impl Default for HostBuilder {
+    fn default() -> Self {
+        Self {
+            manifest: "spin.toml".into(),
+            runtime_config: None,
+            state_dir: ".wasmart".into(),
+            data_dir: None,
+            env_file: None,
+            process_environment: true,
+            sources: Sources::default(),
+            redis: Redis::Auto,
+            listen: (Ipv4Addr::LOCALHOST, 3000).into(),
+            ticks: true,
+            request_timeout: limits::REQUEST_TIMEOUT,
+            instance_memory: limits::INSTANCE_MEMORY_BYTES,
+            hook: None,
+        }
+    }
+}
+
+impl HostBuilder {
+    /// The application's manifest; `spin.toml` by default.
+    pub fn manifest(mut self, path: impl Into<PathBuf>) -> Self {
+        self.manifest = path.into();
+        self
+    }
+
+    /// Where databases and stores are; without, only the label `default` exists.
+    pub fn runtime_config(mut self, path: impl Into<PathBuf>) -> Self {
+        self.runtime_config = Some(path.into());
+        self
+    }
+
+    /// The folder for the default database, the default store and compiled code; `.wasmart` by default.
+    pub fn state_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.state_dir = path.into();
+        self
+    }
+
+    /// Resolves the relative paths of the runtime configuration in this folder. Without, as in Spin:
+    /// databases in the working folder, stores beside the configuration.
+    pub fn data_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.data_dir = Some(path.into());
+        self
+    }
+
+    /// Gives an application variable its value, over every other source.
+    pub fn variable(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.sources.given.insert(name.into(), value.into());
+        self
+    }
+
+    /// A file of `SPIN_VARIABLE_*` lines, weaker than the environment. It need not exist.
+    pub fn env_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.env_file = Some(path.into());
+        self
+    }
+
+    /// Whether `SPIN_VARIABLE_*` of this process count; they do by default. A test wants them not to.
+    pub fn process_environment(mut self, counts: bool) -> Self {
+        self.process_environment = counts;
+        self
+    }
+
+    /// Where Redis channels and connections lead.
+    pub fn redis(mut self, redis: Redis) -> Self {
+        self.redis = redis;
+        self
+    }
+
+    /// The address to serve on; 127.0.0.1:3000 by default. Port 0 takes a free one.
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.listen = address;
+        self
+    }
+
+    /// Whether the ticks of `[application.tool.wasmart]` run by themselves; they do by default.
+    /// [`Host::tick`] runs them in any case.
+    pub fn ticks(mut self, run: bool) -> Self {
+        self.ticks = run;
+        self
+    }
+
+    /// The longest a request or message may take; 30 s by default.
+    pub fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.request_timeout = timeout;
+        self
+    }
+
+    /// The memory of one instance of a component; 128 MiB by default.
+    pub fn instance_memory(mut self, bytes: usize) -> Self {
+        self.instance_memory = bytes;
+        self
+    }
+
+    /// Watches every call that components make into the host.
+    pub fn call_hook(mut self, hook: Arc<dyn CallHook>) -> Self {
+        self.hook = Some(hook);
+        self
+    }
+
+    /// Checks everything, then serves. Returns once requests are answered and, with a Redis server that is
+    /// there, messages are received.
+    ///
+    /// # Errors
+    ///
+    /// With everything that is wrong, at once: nothing has been served then.
+    pub async fn build(mut self) -> Result<Host, StartError> {
+        let faults = Faults::default();
+        let manifest = manifest::read(&self.manifest, &faults);
+        let Some(manifest) = manifest else {
+            return Err(faults
+                .check()
+                .expect_err("a manifest that cannot be read is a fault"));
+        };
+        self.collect_sources(&manifest, &faults);
+        let variables = Variables::resolve(&manifest, &self.sources, &faults);
+        let folders = Folders {
+            state: &self.state_dir,
+            data: self.data_dir.as_deref(),
+        };
+        let config = runtime_config::read(self.runtime_config.as_deref(), &folders, &faults);
+        let plan: Plan = plan(&manifest, &config, &variables, &faults);
+        let routes = Routes::build(&manifest.http);
+        if let Err(found) = &routes {
+            found.iter().for_each(|fault| faults.add(fault));
+        }
+        let listener = faults.take(bind(self.listen).await);
+        let servers = match &self.redis {
+            Redis::Server(_) => true,
+            Redis::InProcess => false,
+            Redis::Auto => variables
+                .from_outside(REDIS_VARIABLE)
+                .is_some_and(|url| !url.is_empty()),
+        };
+        faults.check()?;
+        let (Some(listener), Ok(routes)) = (listener, routes) else {
+            unreachable!("a listener or routes that are not there are faults")
+        };
+        let cache = self.state_dir.join("compiled");
+        start::start(self, plan, routes, listener, servers, &cache).await
+    }
+
+    fn collect_sources(&mut self, manifest: &Manifest, faults: &Faults) {
+        if self.process_environment {
+            // Not `vars()`: it panics on a value that is not UTF-8, whoever set it.
+            self.sources.environment = std::env::vars_os()
+                .filter_map(|(name, value)| {
+                    Some((name.into_string().ok()?, value.into_string().ok()?))
+                })
+                .collect();
+        }
+        if let Some(path) = &self.env_file {
+            self.sources.env_file = faults.take(read_env_file(path)).unwrap_or_default();
+        }
+        if let Redis::Server(url) = &self.redis
+            && manifest.variables.contains_key(REDIS_VARIABLE)
+        {
+            self.sources
+                .given
+                .insert(REDIS_VARIABLE.into(), url.clone());
+        }
+    }
+}
+
+fn read_env_file(path: &Path) -> Result<HashMap<String, String>, String> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => parse_env_file(&text).map_err(|error| format!("{}: {error}", path.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(HashMap::new()),
+        Err(error) => Err(format!("{}: {error}", path.display())),
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| match error.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                format!(
+                    "{address} is in use: stop what listens there or choose another with --listen"
+                )
+            }
+            _ => format!("cannot listen on {address}: {error}"),
+        })
+}

@@ -1,0 +1,180 @@
+//! The pool of instances that serve one component's requests. Wasmtime's handler decides which instance
+//! takes which request; here is how an instance is made and how long it lives.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tokio::time::Sleep;
+use wasmtime::component::GuestTaskId;
+use wasmtime::{Store, StoreContextMut};
+use wasmtime_wasi_http::WasiHttpView;
+use wasmtime_wasi_http::handler::{
+    ExpirationError, HandlerState, Instance, InstantiationError, Proxy, ProxyHandler, ShouldAccept,
+    WorkerExpiration, WorkerState, WorkerStatus,
+};
+use wasmtime_wasi_http::p3::bindings::ServiceIndices;
+
+use super::problem::Problem;
+use super::{Request, Response};
+use crate::component::{Instances, NoRoom};
+use crate::limits::{INSTANCE_CONCURRENCY, INSTANCE_IDLE, INSTANCE_REUSE};
+use crate::state::HostState;
+
+/// Serves requests with instances of one component.
+pub(crate) struct HttpPool {
+    component: Arc<str>,
+    handler: ProxyHandler<Maker>,
+    timeout: Duration,
+}
+
+impl HttpPool {
+    /// `None` when the component does not export `wasi:http/handler`.
+    pub fn new(instances: Arc<Instances>, timeout: Duration) -> Option<Self> {
+        let indices = ServiceIndices::new(&instances.pre).ok()?;
+        let component = instances.grants.component.clone();
+        let handler = ProxyHandler::new(Maker {
+            instances,
+            indices,
+            timeout,
+        });
+        Some(Self {
+            component,
+            handler,
+            timeout,
+        })
+    }
+
+    /// The component's answer, or why there is none. Failures are logged here, once.
+    pub async fn serve(&self, request: Request) -> Result<Response, Problem> {
+        let begun = Instant::now();
+        let path = request.uri().path().to_owned();
+        // The pool has the same limit for itself, but it cannot act while a guest runs without a break.
+        let answer = tokio::time::timeout(self.timeout, self.handler.handle((), request)).await;
+        let error = match answer {
+            Ok(Ok(response)) => return Ok(response),
+            Ok(Err(error)) => error,
+            Err(_) => ExpirationError.into(),
+        };
+        let problem = self.problem(&error, begun.elapsed());
+        tracing::error!(
+            component = &*self.component,
+            path,
+            status = problem.status().as_u16(),
+            error = format!("{error:#}"),
+            "request failed"
+        );
+        Err(problem)
+    }
+
+    fn problem(&self, error: &wasmtime::Error, elapsed: Duration) -> Problem {
+        let no_room = error
+            .downcast_ref::<InstantiationError<()>>()
+            .is_some_and(|error| error.error.is::<NoRoom>());
+        if no_room {
+            Problem::Overloaded
+        } else if error.is::<ExpirationError>() || elapsed >= self.timeout {
+            Problem::Timeout
+        } else {
+            Problem::ComponentFailed
+        }
+    }
+}
+
+/// Makes the instances.
+struct Maker {
+    instances: Arc<Instances>,
+    indices: ServiceIndices,
+    timeout: Duration,
+}
+
+impl HandlerState for Maker {
+    type StoreData = HostState;
+    type WorkerExpiration = Expiry;
+    type WorkerState = Life;
+
+    async fn instantiate(&self) -> wasmtime::Result<Instance<HostState, Expiry, Life>> {
+        let (mut store, instance) = self.instances.instantiate().await?;
+        let service = self.indices.load(&mut store, &instance)?;
+        Ok(Instance {
+            store,
+            proxy: Proxy::P3(service),
+            view: HostState::http,
+            expiration: Expiry {
+                timeout: self.timeout,
+                sleep: Box::pin(tokio::time::sleep(INSTANCE_IDLE)),
+            },
+            state: Life {
+                component: self.instances.grants.component.clone(),
+                timeout: self.timeout,
+            },
+        })
+    }
+}
+
+/// When an instance is dropped: after a while without work, or when its work outlasts the timeout.
+struct Expiry {
+    timeout: Duration,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl WorkerExpiration for Expiry {
+    fn poll(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        status: WorkerStatus,
+        since: Instant,
+    ) -> Poll<()> {
+        let time = match status {
+            WorkerStatus::Idle => INSTANCE_IDLE,
+            WorkerStatus::Requests | WorkerStatus::PostReturn => self.timeout,
+        };
+        let deadline = tokio::time::Instant::from_std(since + time);
+        if deadline != self.sleep.deadline() {
+            self.sleep.as_mut().reset(deadline);
+        }
+        self.sleep.as_mut().poll(context)
+    }
+}
+
+/// How many requests an instance takes.
+struct Life {
+    component: Arc<str>,
+    timeout: Duration,
+}
+
+impl WorkerState for Life {
+    type StoreData = HostState;
+    type RequestData = ();
+
+    fn should_accept_request(&self, concurrent: usize, total: usize) -> ShouldAccept {
+        if total >= INSTANCE_REUSE {
+            ShouldAccept::Never
+        } else if concurrent >= INSTANCE_CONCURRENCY {
+            ShouldAccept::No
+        } else {
+            ShouldAccept::Yes
+        }
+    }
+
+    fn on_request_start(
+        &self,
+        _: StoreContextMut<'_, HostState>,
+        (): (),
+        _: GuestTaskId,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + Sync>> {
+        Box::pin(tokio::time::sleep(self.timeout))
+    }
+
+    fn drop(&self, store: Store<HostState>, result: wasmtime::Result<()>) {
+        if let Err(error) = result {
+            tracing::error!(
+                component = &*self.component,
+                error = format!("{error:#}"),
+                "instance ended"
+            );
+        }
+        drop(store);
+    }
+}

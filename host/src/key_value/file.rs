@@ -1,0 +1,146 @@
+//! A store in an SQLite file, in the table layout that Spin uses.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::runtime_config::Place;
+use crate::sqlite::create_folder;
+
+const CREATE: &str = "CREATE TABLE IF NOT EXISTS spin_key_value (
+    store TEXT NOT NULL,
+    key   TEXT NOT NULL,
+    value BLOB NOT NULL,
+    PRIMARY KEY (store, key)
+)";
+
+/// Another process may hold the file for a moment.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// One label in one file. Readers and writers have a connection each, so that a look-up does not wait for
+/// a write to reach the disk.
+pub(crate) struct FileStore {
+    label: String,
+    reader: Arc<Mutex<Connection>>,
+    writer: Arc<Mutex<Connection>>,
+}
+
+impl FileStore {
+    pub fn open(label: &str, place: &Place) -> rusqlite::Result<Self> {
+        let connect = || match place {
+            Place::Memory => Connection::open_in_memory(),
+            Place::File(path) => {
+                create_folder(path)
+                    .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+                Connection::open(path)
+            }
+        };
+        let writer = connect()?;
+        writer.busy_timeout(BUSY)?;
+        // With the log, a write neither blocks readers nor waits for the disk each time: a power cut may
+        // take the last moments, a crash of the process nothing.
+        let _: String = writer.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+        writer.execute_batch("PRAGMA synchronous = NORMAL")?;
+        writer.execute_batch(CREATE)?;
+        let writer = Arc::new(Mutex::new(writer));
+        let reader = match place {
+            // A second connection would be a second, empty database.
+            Place::Memory => writer.clone(),
+            Place::File(_) => {
+                let reader = connect()?;
+                reader.busy_timeout(BUSY)?;
+                Arc::new(Mutex::new(reader))
+            }
+        };
+        Ok(Self {
+            label: label.to_owned(),
+            reader,
+            writer,
+        })
+    }
+
+    pub fn get(&self, key: &str) -> rusqlite::Result<Option<Vec<u8>>> {
+        lock(&self.reader)
+            .prepare_cached("SELECT value FROM spin_key_value WHERE store = ?1 AND key = ?2")?
+            .query_row([self.label.as_str(), key], |row| match row.get_ref(0)? {
+                rusqlite::types::ValueRef::Text(bytes) | rusqlite::types::ValueRef::Blob(bytes) => {
+                    Ok(bytes.to_vec())
+                }
+                _ => row.get(0),
+            })
+            .optional()
+    }
+
+    pub fn exists(&self, key: &str) -> rusqlite::Result<bool> {
+        lock(&self.reader)
+            .prepare_cached("SELECT 1 FROM spin_key_value WHERE store = ?1 AND key = ?2")?
+            .exists([self.label.as_str(), key])
+    }
+
+    pub fn keys(&self) -> rusqlite::Result<Vec<String>> {
+        lock(&self.reader)
+            .prepare_cached("SELECT key FROM spin_key_value WHERE store = ?1")?
+            .query_map([self.label.as_str()], |row| row.get(0))?
+            .collect()
+    }
+
+    pub fn set(&self, key: &str, value: &[u8]) -> rusqlite::Result<()> {
+        lock(&self.writer)
+            .prepare_cached(
+                "INSERT INTO spin_key_value (store, key, value) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (store, key) DO UPDATE SET value = excluded.value",
+            )?
+            .execute((self.label.as_str(), key, value))
+            .map(drop)
+    }
+
+    pub fn delete(&self, key: &str) -> rusqlite::Result<()> {
+        lock(&self.writer)
+            .prepare_cached("DELETE FROM spin_key_value WHERE store = ?1 AND key = ?2")?
+            .execute([self.label.as_str(), key])
+            .map(drop)
+    }
+}
+
+/// A panic while the lock was held leaves SQLite as it was.
+fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
+    connection.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(place: &Place) {
+        let store = FileStore::open("a", place).unwrap();
+        assert_eq!(store.get("k").unwrap(), None);
+        store.set("k", b"1").unwrap();
+        store.set("k", b"2").unwrap();
+        store.set("l", b"").unwrap();
+        assert_eq!(store.get("k").unwrap().unwrap(), b"2");
+        assert!(store.exists("l").unwrap());
+        assert_eq!(store.keys().unwrap(), ["k", "l"]);
+        store.delete("k").unwrap();
+        store.delete("k").unwrap();
+        assert!(!store.exists("k").unwrap());
+    }
+
+    #[test]
+    fn values_are_kept_in_memory_and_in_a_file() {
+        check(&Place::Memory);
+        check(&Place::File(crate::test_folder("kv").join("deep/er/kv.db")));
+    }
+
+    #[test]
+    fn labels_in_one_file_do_not_see_each_other() {
+        let place = Place::File(crate::test_folder("kv").join("shared.db"));
+        let (one, two) = (
+            FileStore::open("1", &place).unwrap(),
+            FileStore::open("2", &place).unwrap(),
+        );
+        one.set("k", b"x").unwrap();
+        assert_eq!(two.get("k").unwrap(), None);
+        assert_eq!(one.get("k").unwrap().unwrap(), b"x");
+    }
+}

@@ -1,0 +1,126 @@
+//! Every limit of the host in one place, each with the reason for its size.
+
+use std::time::Duration;
+
+/// Linear memory of one component instance, its composed dependencies included.
+/// A shop component needs a few MiB; password hashing takes 19 MiB more for each one running.
+pub const INSTANCE_MEMORY_BYTES: usize = 128 * 1024 * 1024;
+
+/// Component instances alive at once in one host. Each reserves address space for its memories in the
+/// pooling allocator (see `POOL_MEMORIES`), and sixteen requests share one instance.
+pub const INSTANCES: u32 = 256;
+
+/// Linear memories in the pool: a service and one composed dependency for every instance. Each slot
+/// reserves 4 GiB of address space, so one host reserves 2 TiB of the 128 TiB a process has; that
+/// leaves room for dozens of hosts in one test process.
+pub const POOL_MEMORIES: u32 = 2 * INSTANCES;
+
+/// Core instances in the pool: each component brings its own module and a few adapter modules.
+pub const POOL_CORE_INSTANCES: u32 = 16 * INSTANCES;
+
+/// Tables in the pool: one or two for each core instance that has code.
+pub const POOL_TABLES: u32 = 16 * INSTANCES;
+
+/// Entries in one table; a Rust component has some hundreds to a few thousand functions in it.
+pub const TABLE_ELEMENTS: usize = 50_000;
+
+/// Stacks for running guest code: one for each request that is inside its guest.
+pub const POOL_STACKS: u32 = 16 * INSTANCES;
+
+/// Wait for a free instance before the answer is 503. Long enough for a burst to pass, short enough that
+/// a client hears from us before it gives up.
+pub const INSTANCE_WAIT: Duration = Duration::from_secs(5);
+
+/// Requests that one instance takes in its life, and at once: what Spin does by default, so that a
+/// component meets the same life on both hosts.
+pub const INSTANCE_REUSE: usize = 128;
+/// See [`INSTANCE_REUSE`].
+pub const INSTANCE_CONCURRENCY: usize = 16;
+
+/// An instance without work is dropped after this time, as Spin does.
+pub const INSTANCE_IDLE: Duration = Duration::from_secs(1);
+
+/// A request, a message handler or a tick that takes longer has failed.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How often running guest code is interrupted to let other work go on. Also the grain of the timeout of
+/// a guest that never yields.
+pub const EPOCH_TICK: Duration = Duration::from_millis(10);
+
+/// Requests inside the host at once; more are answered 503 rather than queued without end.
+pub const REQUESTS_IN_FLIGHT: usize = 2048;
+
+/// Client connections at once; each costs a task, two buffers and a file descriptor.
+pub const CONNECTIONS: usize = 1024;
+
+/// A client has this long to send the head of a request; a slow one may not hold a connection for ever.
+pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The head of a request, all header fields together. Common servers allow 8 to 64 KiB.
+pub const REQUEST_HEAD_BYTES: usize = 32 * 1024;
+
+/// Header fields of one request.
+pub const REQUEST_HEADERS: usize = 100;
+
+/// The body of a request. Components set their own, much lower, limits; this one guards the host.
+pub const REQUEST_BODY_BYTES: usize = 16 * 1024 * 1024;
+
+/// Concurrent streams of one HTTP/2 connection.
+pub const HTTP2_STREAMS: u32 = 128;
+
+/// How long the head of a response waits for the body, so that both leave in one packet.
+/// Almost every body is there at once; a stream that is slower is not held up noticeably.
+pub const BODY_GRACE: Duration = Duration::from_millis(2);
+
+/// A body up to this size is sent whole with its length instead of in chunks.
+pub const WHOLE_BODY_BYTES: usize = 64 * 1024;
+
+/// A graceful stop waits this long for running work.
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Databases and stores that one instance may have open at once, as in Spin.
+pub const OPEN_HANDLES: usize = 256;
+
+/// Idle SQLite connections kept for each component and database. Opening one and preparing its
+/// statements again costs more than most statements do.
+pub const IDLE_CONNECTIONS: usize = 16;
+
+/// Prepared statements kept for each SQLite connection: more than a service has statements.
+pub const STATEMENT_CACHE: usize = 128;
+
+/// Bytes of one query result, one value or one list of keys that the host holds for a guest.
+pub const RESULT_BYTES: usize = 32 * 1024 * 1024;
+
+/// The longest SQL statement taken from a guest.
+pub const STATEMENT_BYTES: usize = 1024 * 1024;
+
+/// SQLite virtual machine steps between two looks at the clock.
+pub const SQL_STEPS_PER_CHECK: i32 = 10_000;
+
+/// A single SQL statement that runs longer is interrupted: its request has timed out already.
+pub const STATEMENT_TIMEOUT: Duration = REQUEST_TIMEOUT;
+
+/// Keys of the key-value store; Redis and Spin take more, nobody needs more.
+pub const KEY_BYTES: usize = 64 * 1024;
+
+/// Messages waiting for one component on one channel. Pub/sub promises nothing beyond "at most once", and
+/// senders repeat what is not answered, so dropping is better than growing.
+pub const CHANNEL_QUEUE: usize = 1024;
+
+/// Longest wait between two attempts to reach Redis, and the first one.
+pub const REDIS_BACKOFF_MAX: Duration = Duration::from_secs(5);
+/// See [`REDIS_BACKOFF_MAX`].
+pub const REDIS_BACKOFF_MIN: Duration = Duration::from_millis(100);
+
+/// A Redis command without an answer has failed after this time; the guest's outbox tries again.
+pub const REDIS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Redis connections to different addresses that guests may have opened.
+pub const REDIS_ADDRESSES: usize = 64;
+
+/// One line of a guest's standard output; a longer one is split.
+pub const LOG_LINE_BYTES: usize = 8 * 1024;
+
+/// The start waits this long for the first subscription to Redis, so that no message is missed right after
+/// it. Without Redis it goes on.
+pub const REDIS_START_WAIT: Duration = Duration::from_secs(2);

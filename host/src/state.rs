@@ -1,0 +1,83 @@
+//! What one store holds: everything that belongs to a single instance of a component.
+
+use std::sync::Arc;
+
+use tokio::sync::OwnedSemaphorePermit;
+use wasmtime::component::{HasData, ResourceTable};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use crate::calls::Calls;
+use crate::engine::memory::MemoryLimit;
+use crate::grants::Grants;
+use crate::http::outbound::Outbound;
+use crate::limits::OPEN_HANDLES;
+
+/// The data of one store.
+pub(crate) struct HostState {
+    pub grants: Arc<Grants>,
+    pub calls: Calls,
+    pub table: ResourceTable,
+    pub memory: MemoryLimit,
+    /// Databases, stores and connections the guest has open.
+    pub open_handles: usize,
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    outbound: Outbound,
+    /// Returned when the store goes.
+    _permit: OwnedSemaphorePermit,
+}
+
+impl HostState {
+    pub fn new(
+        grants: Arc<Grants>,
+        calls: Calls,
+        memory: MemoryLimit,
+        wasi: WasiCtx,
+        outbound: Outbound,
+        permit: OwnedSemaphorePermit,
+    ) -> Self {
+        Self {
+            grants,
+            calls,
+            memory,
+            wasi,
+            outbound,
+            table: ResourceTable::new(),
+            open_handles: 0,
+            http: WasiHttpCtx::new(),
+            _permit: permit,
+        }
+    }
+
+    /// Whether the guest may open one more handle.
+    pub fn has_room(&self) -> bool {
+        self.open_handles < OPEN_HANDLES
+    }
+}
+
+impl WasiView for HostState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl WasiHttpView for HostState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            hooks: &mut self.outbound,
+            table: &mut self.table,
+            ctx: &mut self.http,
+        }
+    }
+}
+
+/// Ties the generated traits to [`HostState`].
+pub(crate) struct Spin;
+
+impl HasData for Spin {
+    type Data<'a> = &'a mut HostState;
+}
