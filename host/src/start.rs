@@ -57,7 +57,10 @@ pub(crate) async fn start(
         true => Connections::to_servers(),
         false => Connections::InProcess(in_process.clone()),
     });
-    let shared = Shared { engine, connections: connections.clone() };
+    let shared = Shared {
+        engine,
+        connections: connections.clone(),
+    };
     let app = Arc::new_cyclic(|app| {
         App::new(
             components(&builder, plan.components, compiled, &shared, app),

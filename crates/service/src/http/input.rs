@@ -66,6 +66,10 @@ pub async fn read_body(request: Request<Body>) -> Result<Vec<u8>, Problem> {
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // serde would take an array for a struct, its elements for the fields in their order.
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(Problem::field("body", "must be an object"));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let input = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
@@ -167,7 +171,7 @@ mod tests {
             (r#"{"lines":[{}]}"#, "lines[0].quantity"),
             (r#"{"lines":[],"total":1}"#, "total"),
             (r#"{}"#, "lines"),
-            (r#"[]"#, "lines"),
+            (r#"[]"#, "body"),
             (r#"7"#, "body"),
         ] {
             let fault = fault(body);

@@ -8,7 +8,11 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(name = "wasmart", version, about = "Serves a Spin application without Spin")]
+#[command(
+    name = "wasmart",
+    version,
+    about = "Serves a Spin application without Spin"
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -66,7 +66,10 @@ impl Up {
             .listen(self.listen)
             .redis(self.redis.map_or(Redis::Auto, Redis::Server));
         let beside = self.from.with_file_name(RUNTIME_CONFIG);
-        if let Some(file) = self.runtime_config_file.or_else(|| beside.exists().then_some(beside)) {
+        if let Some(file) = self
+            .runtime_config_file
+            .or_else(|| beside.exists().then_some(beside))
+        {
             builder = builder.runtime_config(file);
         }
         for (name, value) in self.variables {
