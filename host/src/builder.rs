@@ -41,6 +41,7 @@ pub struct HostBuilder {
     manifest: PathBuf,
     runtime_config: Option<PathBuf>,
     state_dir: PathBuf,
+    cache_dir: Option<PathBuf>,
     data_dir: Option<PathBuf>,
     env_file: Option<PathBuf>,
     process_environment: bool,
@@ -59,6 +60,7 @@ impl Default for HostBuilder {
             manifest: "spin.toml".into(),
             runtime_config: None,
             state_dir: ".wasmart".into(),
+            cache_dir: None,
             data_dir: None,
             env_file: None,
             process_environment: true,
@@ -89,6 +91,12 @@ impl HostBuilder {
     /// The folder for the default database, the default store and compiled code; `.wasmart` by default.
     pub fn state_dir(mut self, path: impl Into<PathBuf>) -> Self {
         self.state_dir = path.into();
+        self
+    }
+
+    /// The folder for compiled code; `compiled` in the state folder by default. Hosts may share it.
+    pub fn cache_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.cache_dir = Some(path.into());
         self
     }
 
@@ -192,7 +200,10 @@ impl HostBuilder {
         let (Some(listener), Ok(routes)) = (listener, routes) else {
             unreachable!("a listener or routes that are not there are faults")
         };
-        let cache = self.state_dir.join("compiled");
+        let cache = self
+            .cache_dir
+            .take()
+            .unwrap_or_else(|| self.state_dir.join("compiled"));
         start::start(self, plan, routes, listener, servers, &cache).await
     }
 

@@ -1,1 +1,92 @@
 //! The token check, composed into each service.
+//!
+//! A token is verified once; from then on its claims are known under its SHA-256, in the same store
+//! as the blacklist. So the usual request costs one look-up, and that look-up also tells whether the
+//! token was revoked: revoking takes the entry away.
+
+mod keys;
+mod known;
+mod token;
+#[cfg(test)]
+mod token_tests;
+
+use keys::Trust;
+use known::{Known, StoreError};
+use std::time::{SystemTime, UNIX_EPOCH};
+use token::Fault;
+
+#[allow(missing_docs, unsafe_code, clippy::all)]
+mod generated {
+    wit_bindgen::generate!({
+        inline: "
+            package wasmart:guard;
+            world guard { export wasmart:auth/guard@1.0.0; }
+        ",
+        path: "../../wit/auth",
+        generate_all,
+        additional_derives: [PartialEq, serde::Serialize, serde::Deserialize],
+    });
+
+    export!(Component);
+    struct Component;
+
+    impl exports::wasmart::auth::guard::Guest for Component {
+        async fn authorize(header: Option<String>) -> Result<super::Claims, super::Denial> {
+            super::authorize(header.as_deref()).await
+        }
+    }
+}
+
+use generated::exports::wasmart::auth::guard::{Claims, Denial};
+
+async fn authorize(header: Option<&str>) -> Result<Claims, Denial> {
+    let token = token::from_header(header.ok_or(Denial::Missing)?)?;
+    let known = Known::open(token).await?;
+    let now = now();
+    match known.claims().await? {
+        Some(claims) if claims.expires_at > now => Ok(claims),
+        Some(_) => Err(Denial::Expired),
+        None => {
+            let claims = token::verify(token, Trust::get().await?, now)?;
+            admit(&known, claims, now).await
+        }
+    }
+}
+
+/// Lets a verified token in, unless it was revoked, and remembers it.
+async fn admit(known: &Known, claims: Claims, now: u64) -> Result<Claims, Denial> {
+    if known.is_revoked(&claims.token_id).await? {
+        return Err(Denial::Revoked);
+    }
+    if claims.expires_at > now + 1 {
+        known.remember(&claims).await?;
+        // A logout writes its blacklist entry first and takes the claims away after that. One that ran
+        // between the look above and the entry just made has found nothing to take away; it is found here.
+        if known.is_revoked(&claims.token_id).await? {
+            known.forget().await?;
+            return Err(Denial::Revoked);
+        }
+    }
+    Ok(claims)
+}
+
+/// Seconds since the Unix epoch.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
+}
+
+impl From<Fault> for Denial {
+    fn from(fault: Fault) -> Denial {
+        match fault {
+            Fault::Missing => Denial::Missing,
+            Fault::Invalid => Denial::Invalid,
+            Fault::Expired => Denial::Expired,
+        }
+    }
+}
+
+impl From<StoreError> for Denial {
+    fn from(error: StoreError) -> Denial {
+        Denial::Unavailable(format!("key-value store: {error}"))
+    }
+}

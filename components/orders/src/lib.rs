@@ -1,1 +1,58 @@
 //! Orders and the saga that settles them.
+//!
+//! Where a new step goes: its row, state and transitions in `crates/domain/src/saga.rs`; its payload
+//! in `wit/saga/messages.wit`; what it sends in [`command`]; what answers it in [`answers`].
+
+#![allow(
+    unsafe_code,
+    reason = "the trigger macros generate the component's exports"
+)]
+
+mod answers;
+mod catalogue;
+mod command;
+mod execute;
+mod orders;
+mod runner;
+mod store;
+mod view;
+
+use axum::Router;
+use axum::routing::{get, post};
+use spin_sdk::http::{IntoResponse, Request};
+use spin_sdk::{http_service, redis_subscriber};
+use wasmart_service::db::{DbError, Migration};
+use wasmart_service::{Service, http, inbox};
+
+static SERVICE: Service = Service {
+    name: "orders",
+    migrations: &[Migration {
+        version: 1,
+        sql: include_str!("../migrations/0001_init.sql"),
+    }],
+};
+
+#[http_service]
+async fn handle(request: Request) -> impl IntoResponse {
+    http::serve(routes, request).await
+}
+
+#[redis_subscriber]
+async fn on_message(message: Vec<u8>) -> Result<(), DbError> {
+    inbox::receive(&SERVICE, &message, &answers::Orchestrator).await?;
+    runner::turn_overdue_now_and_then().await;
+    Ok(())
+}
+
+fn routes() -> Router {
+    Router::new()
+        .route("/api/v1/orders", get(orders::list).post(orders::create))
+        .route(
+            "/api/v1/orders/{id}",
+            get(orders::read).patch(orders::change),
+        )
+        .route("/api/v1/orders/{id}/execute", post(execute::execute))
+        .route("/api/v1/orders/{id}/events", get(orders::events))
+        .route("/internal/orders/tick", post(execute::tick))
+        .merge(http::probes(&SERVICE))
+}

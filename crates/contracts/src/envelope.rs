@@ -89,10 +89,16 @@ fn parse_event(element: Value) -> Parsed {
     };
     let event = Event::deserialize(&element).map_err(|error| poison(error.to_string()))?;
     if event.specversion != SPEC_VERSION {
-        return Err(poison(format!("specversion {} is not {SPEC_VERSION}", event.specversion)));
+        return Err(poison(format!(
+            "specversion {} is not {SPEC_VERSION}",
+            event.specversion
+        )));
     }
     if event.dataschema != DATA_SCHEMA {
-        return Err(poison(format!("dataschema {} is not {DATA_SCHEMA}", event.dataschema)));
+        return Err(poison(format!(
+            "dataschema {} is not {DATA_SCHEMA}",
+            event.dataschema
+        )));
     }
     Ok(event)
 }
@@ -125,7 +131,13 @@ mod tests {
 
     #[test]
     fn a_batch_reads_back() {
-        let events = [event(), Event { id: "e2".into(), ..event() }];
+        let events = [
+            event(),
+            Event {
+                id: "e2".into(),
+                ..event()
+            },
+        ];
         let parsed = parse_batch(&write_batch(&events));
         assert_eq!(parsed, events.map(Ok));
     }
@@ -134,7 +146,10 @@ mod tests {
     fn payloads_are_the_records_of_the_wit() {
         let release: StockRelease = event().payload().expect("a stock.release");
         assert_eq!(release.order_id, "o1");
-        let wrong = Event { data: serde_json::json!({"order": 1}), ..event() };
+        let wrong = Event {
+            data: serde_json::json!({"order": 1}),
+            ..event()
+        };
         assert!(wrong.payload::<StockRelease>().is_err());
     }
 
@@ -147,14 +162,23 @@ mod tests {
         let parsed = parse_batch(&serde_json::to_vec(&elements).expect("valid JSON"));
         assert_eq!(parsed.iter().filter(|p| p.is_ok()).count(), 2);
         let poison = parsed[1].as_ref().expect_err("no event");
-        assert_eq!((poison.id.as_deref(), poison.source.as_deref()), (Some("bad"), Some("/orders")));
+        assert_eq!(
+            (poison.id.as_deref(), poison.source.as_deref()),
+            (Some("bad"), Some("/orders"))
+        );
     }
 
     #[test]
     fn other_versions_are_poison() {
         for changed in [
-            Event { specversion: "2.0".into(), ..event() },
-            Event { dataschema: "wasmart:saga/messages@2.0.0".into(), ..event() },
+            Event {
+                specversion: "2.0".into(),
+                ..event()
+            },
+            Event {
+                dataschema: "wasmart:saga/messages@2.0.0".into(),
+                ..event()
+            },
         ] {
             assert!(parse_batch(&write_batch(&[changed]))[0].is_err());
         }

@@ -25,7 +25,9 @@ impl Role {
 
     /// The inverse of [`Role::as_str`].
     pub fn parse(name: &str) -> Option<Role> {
-        [Role::Customer, Role::Manager, Role::Admin].into_iter().find(|r| r.as_str() == name)
+        [Role::Customer, Role::Manager, Role::Admin]
+            .into_iter()
+            .find(|r| r.as_str() == name)
     }
 }
 
@@ -50,7 +52,10 @@ pub enum AccountError {
 pub fn normalize_email(email: &str) -> Result<String, AccountError> {
     let email = email.trim().to_lowercase();
     let (local, domain) = email.split_once('@').ok_or(AccountError::Email)?;
-    let clean = |part: &str| !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || c.is_control() || c == '@');
+    let clean = |part: &str| {
+        !part.is_empty()
+            && !part.contains(|c: char| c.is_whitespace() || c.is_control() || c == '@')
+    };
     let domain_ok = domain.contains('.') && domain.split('.').all(|label| !label.is_empty());
     if email.len() <= 254 && local.len() <= 64 && clean(local) && clean(domain) && domain_ok {
         Ok(email)
@@ -72,7 +77,11 @@ pub fn normalize_username(username: &str) -> Result<String, AccountError> {
 
 /// Checks a password's length, counted in characters of any script.
 pub fn check_password(password: &str) -> Result<(), AccountError> {
-    if (8..=128).contains(&password.chars().count()) { Ok(()) } else { Err(AccountError::Password) }
+    if (8..=128).contains(&password.chars().count()) {
+        Ok(())
+    } else {
+        Err(AccountError::Password)
+    }
 }
 
 #[cfg(test)]
@@ -81,18 +90,38 @@ mod tests {
 
     #[test]
     fn emails_are_compared_in_one_form() {
-        assert_eq!(normalize_email(" Ann@Example.COM "), Ok("ann@example.com".to_owned()));
-        for bad in ["", "ann", "@example.com", "ann@", "ann@com", "a b@example.com", "a@b@c.de", "a@.de", "a@de."] {
+        assert_eq!(
+            normalize_email(" Ann@Example.COM "),
+            Ok("ann@example.com".to_owned())
+        );
+        for bad in [
+            "",
+            "ann",
+            "@example.com",
+            "ann@",
+            "ann@com",
+            "a b@example.com",
+            "a@b@c.de",
+            "a@.de",
+            "a@de.",
+        ] {
             assert_eq!(normalize_email(bad), Err(AccountError::Email), "{bad:?}");
         }
-        assert_eq!(normalize_email(&format!("{}@example.com", "a".repeat(65))), Err(AccountError::Email));
+        assert_eq!(
+            normalize_email(&format!("{}@example.com", "a".repeat(65))),
+            Err(AccountError::Email)
+        );
     }
 
     #[test]
     fn a_username_cannot_look_like_an_email() {
         assert_eq!(normalize_username("Ann.Lee"), Ok("ann.lee".to_owned()));
         for bad in ["an", "ann@example.com", "ann lee", &"a".repeat(65)] {
-            assert_eq!(normalize_username(bad), Err(AccountError::Username), "{bad:?}");
+            assert_eq!(
+                normalize_username(bad),
+                Err(AccountError::Username),
+                "{bad:?}"
+            );
         }
     }
 
@@ -101,7 +130,10 @@ mod tests {
         assert_eq!(check_password("пароль12"), Ok(()));
         assert_eq!(check_password("1234567"), Err(AccountError::Password));
         assert_eq!(check_password(&"я".repeat(128)), Ok(()));
-        assert_eq!(check_password(&"a".repeat(129)), Err(AccountError::Password));
+        assert_eq!(
+            check_password(&"a".repeat(129)),
+            Err(AccountError::Password)
+        );
     }
 
     #[test]

@@ -94,9 +94,19 @@ pub fn post(
         Kind::Charge => (wallet, Account::Sales, balance.sub(amount)?),
     };
     if after < Money::ZERO {
-        return Err(LedgerError::InsufficientFunds { balance: balance.minor() });
+        return Err(LedgerError::InsufficientFunds {
+            balance: balance.minor(),
+        });
     }
-    Ok((Movement { kind, debit, credit, amount }, after))
+    Ok((
+        Movement {
+            kind,
+            debit,
+            credit,
+            amount,
+        },
+        after,
+    ))
 }
 
 #[cfg(test)]

@@ -64,17 +64,26 @@ impl Money {
 
     /// `self + other`.
     pub fn add(self, other: Money) -> Result<Money, MoneyError> {
-        self.0.checked_add(other.0).map(Money).ok_or(MoneyError::Overflow)
+        self.0
+            .checked_add(other.0)
+            .map(Money)
+            .ok_or(MoneyError::Overflow)
     }
 
     /// `self - other`; may be negative.
     pub fn sub(self, other: Money) -> Result<Money, MoneyError> {
-        self.0.checked_sub(other.0).map(Money).ok_or(MoneyError::Overflow)
+        self.0
+            .checked_sub(other.0)
+            .map(Money)
+            .ok_or(MoneyError::Overflow)
     }
 
     /// The price of `quantity` pieces.
     pub fn times(self, quantity: u32) -> Result<Money, MoneyError> {
-        self.0.checked_mul(i64::from(quantity)).map(Money).ok_or(MoneyError::Overflow)
+        self.0
+            .checked_mul(i64::from(quantity))
+            .map(Money)
+            .ok_or(MoneyError::Overflow)
     }
 }
 
@@ -102,7 +111,9 @@ mod tests {
         let line = Money::price(MAX_AMOUNT).and_then(|p| p.times(crate::order::MAX_QUANTITY));
         let mut total = Money::ZERO;
         for _ in 0..crate::order::MAX_LINES {
-            total = total.add(line.expect("one line fits")).expect("all lines fit");
+            total = total
+                .add(line.expect("one line fits"))
+                .expect("all lines fit");
         }
         assert_eq!(total.minor(), 1_000_000_000 * 10_000 * 100);
     }
@@ -111,7 +122,10 @@ mod tests {
     fn arithmetic_reports_overflow() {
         let max = Money::from_minor(i64::MAX);
         assert_eq!(max.add(Money::from_minor(1)), Err(MoneyError::Overflow));
-        assert_eq!(Money::from_minor(i64::MIN).sub(Money::from_minor(1)), Err(MoneyError::Overflow));
+        assert_eq!(
+            Money::from_minor(i64::MIN).sub(Money::from_minor(1)),
+            Err(MoneyError::Overflow)
+        );
         assert_eq!(max.times(2), Err(MoneyError::Overflow));
     }
 }

@@ -38,9 +38,15 @@ impl Status {
 
     /// The inverse of [`Status::as_str`].
     pub fn parse(name: &str) -> Option<Status> {
-        [Status::Draft, Status::Pending, Status::Paid, Status::Completed, Status::Canceled]
-            .into_iter()
-            .find(|status| status.as_str() == name)
+        [
+            Status::Draft,
+            Status::Pending,
+            Status::Paid,
+            Status::Completed,
+            Status::Canceled,
+        ]
+        .into_iter()
+        .find(|status| status.as_str() == name)
     }
 }
 
@@ -96,7 +102,10 @@ pub fn check_lines<'a>(
         if let Some(first) = checked.iter().position(|line| line.item_id == item_id) {
             return Err(LineError::Duplicate { index, first });
         }
-        checked.push(Line { item_id: item_id.to_owned(), quantity });
+        checked.push(Line {
+            item_id: item_id.to_owned(),
+            quantity,
+        });
     }
     Ok(checked)
 }
@@ -114,7 +123,10 @@ mod tests {
         assert!(check(&[("a", 1)]).is_ok());
         assert!(check(&[("a", 10_000)]).is_ok());
         for bad in [0, -1, 10_001, i64::MAX, i64::MIN] {
-            assert_eq!(check(&[("a", 1), ("b", bad)]), Err(LineError::Quantity { index: 1 }));
+            assert_eq!(
+                check(&[("a", 1), ("b", bad)]),
+                Err(LineError::Quantity { index: 1 })
+            );
         }
     }
 

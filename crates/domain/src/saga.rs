@@ -72,7 +72,11 @@ pub const STEPS: [Step; 3] = [
         },
         compensation: Some((
             Command::Release,
-            Wire { command: "stock.release", success: "stock.released", failure: None },
+            Wire {
+                command: "stock.release",
+                success: "stock.released",
+                failure: None,
+            },
         )),
     },
     Step {
@@ -85,13 +89,21 @@ pub const STEPS: [Step; 3] = [
         },
         compensation: Some((
             Command::Refund,
-            Wire { command: "payment.refund", success: "payment.refunded", failure: None },
+            Wire {
+                command: "payment.refund",
+                success: "payment.refunded",
+                failure: None,
+            },
         )),
     },
     Step {
         name: "commit",
         command: Command::Commit,
-        wire: Wire { command: "stock.commit", success: "stock.committed", failure: None },
+        wire: Wire {
+            command: "stock.commit",
+            success: "stock.committed",
+            failure: None,
+        },
         compensation: None,
     },
 ];
@@ -103,7 +115,10 @@ impl Command {
             .iter()
             .flat_map(|step| {
                 let action = Some((step.command, step.wire.command));
-                let undo = step.compensation.as_ref().map(|(command, wire)| (*command, wire.command));
+                let undo = step
+                    .compensation
+                    .as_ref()
+                    .map(|(command, wire)| (*command, wire.command));
                 action.into_iter().chain(undo)
             })
             .find(|(command, _)| *command == self)
@@ -181,7 +196,7 @@ impl State {
         }
     }
 
-    /// Whether an answer is being waited for, so that a deadline runs.
+    /// Whether an answer is being waited for.
     pub const fn waits(self) -> bool {
         matches!(
             self,
@@ -191,6 +206,11 @@ impl State {
                 | State::Refunding
                 | State::Releasing
         )
+    }
+
+    /// Whether a missing answer turns the saga round. Past the point of return there is only on.
+    pub const fn has_deadline(self) -> bool {
+        matches!(self, State::Reserving | State::Charging)
     }
 
     /// Whether the states being passed are those of an undo.
@@ -376,12 +396,18 @@ pub struct Illegal {
 
 impl Saga {
     /// A saga that has not begun.
-    pub const DRAFT: Saga = Saga { state: State::Draft, reason: None };
+    pub const DRAFT: Saga = Saga {
+        state: State::Draft,
+        reason: None,
+    };
 
     /// The transition function. Total: every pair of state and event has its answer here.
     pub fn apply(self, event: Event) -> Result<Outcome, Illegal> {
         use {Command as C, Event as E, Notice as N, State as S};
-        let illegal = Err(Illegal { state: self.state, event });
+        let illegal = Err(Illegal {
+            state: self.state,
+            event,
+        });
         match (self.state, event) {
             (S::Draft, E::Confirm) => self.go(S::Reserving, Some(C::Reserve), Some(N::Created)),
             (_, E::Confirm) => illegal,
@@ -436,7 +462,10 @@ impl Saga {
     }
 
     fn because(self, why: Reason) -> Saga {
-        Saga { reason: self.reason.or(Some(why)), ..self }
+        Saga {
+            reason: self.reason.or(Some(why)),
+            ..self
+        }
     }
 
     fn go(
@@ -445,7 +474,11 @@ impl Saga {
         command: Option<Command>,
         notice: Option<Notice>,
     ) -> Result<Outcome, Illegal> {
-        Ok(Outcome::Move { saga: Saga { state, ..self }, command, notice })
+        Ok(Outcome::Move {
+            saga: Saga { state, ..self },
+            command,
+            notice,
+        })
     }
 
     fn undo_charge(self) -> Result<Outcome, Illegal> {
@@ -458,7 +491,11 @@ impl Saga {
 
     fn end(self) -> Result<Outcome, Illegal> {
         let refused = self.reason.is_some_and(Reason::is_refusal);
-        let notice = if refused { Notice::Rejected } else { Notice::Canceled };
+        let notice = if refused {
+            Notice::Rejected
+        } else {
+            Notice::Canceled
+        };
         self.go(State::Canceled, None, Some(notice))
     }
 }

@@ -7,8 +7,15 @@ use proptest::prelude::*;
 fn walk(events: &[Event]) -> (Saga, Vec<Command>, Vec<Notice>) {
     let (mut saga, mut commands, mut notices) = (Saga::DRAFT, vec![], vec![]);
     for event in events {
-        match saga.apply(*event).unwrap_or_else(|refusal| panic!("{refusal}")) {
-            Outcome::Move { saga: next, command, notice } => {
+        match saga
+            .apply(*event)
+            .unwrap_or_else(|refusal| panic!("{refusal}"))
+        {
+            Outcome::Move {
+                saga: next,
+                command,
+                notice,
+            } => {
                 saga = next;
                 commands.extend(command);
                 notices.extend(notice);
@@ -28,16 +35,30 @@ fn paid_and_completed() {
         Event::Complete,
         Event::Committed,
     ]);
-    assert_eq!(saga, Saga { state: State::Completed, reason: None });
-    assert_eq!(commands, [Command::Reserve, Command::Charge, Command::Commit]);
+    assert_eq!(
+        saga,
+        Saga {
+            state: State::Completed,
+            reason: None
+        }
+    );
+    assert_eq!(
+        commands,
+        [Command::Reserve, Command::Charge, Command::Commit]
+    );
     assert_eq!(notices, [Notice::Created, Notice::Paid, Notice::Completed]);
 }
 
 #[test]
 fn stock_refuses() {
-    let (saga, commands, notices) =
-        walk(&[Event::Confirm, Event::Rejected(Reason::OutOfStock)]);
-    assert_eq!(saga, Saga { state: State::Canceled, reason: Some(Reason::OutOfStock) });
+    let (saga, commands, notices) = walk(&[Event::Confirm, Event::Rejected(Reason::OutOfStock)]);
+    assert_eq!(
+        saga,
+        Saga {
+            state: State::Canceled,
+            reason: Some(Reason::OutOfStock)
+        }
+    );
     assert_eq!(commands, [Command::Reserve]);
     assert_eq!(notices, [Notice::Created, Notice::Rejected]);
 }
@@ -50,8 +71,17 @@ fn billing_declines_and_stock_is_released() {
         Event::Declined(Reason::InsufficientFunds),
         Event::Released,
     ]);
-    assert_eq!(saga, Saga { state: State::Canceled, reason: Some(Reason::InsufficientFunds) });
-    assert_eq!(commands, [Command::Reserve, Command::Charge, Command::Release]);
+    assert_eq!(
+        saga,
+        Saga {
+            state: State::Canceled,
+            reason: Some(Reason::InsufficientFunds)
+        }
+    );
+    assert_eq!(
+        commands,
+        [Command::Reserve, Command::Charge, Command::Release]
+    );
     assert_eq!(notices, [Notice::Created, Notice::Rejected]);
 }
 
@@ -79,7 +109,13 @@ fn the_first_reason_stays() {
         Event::Rejected(Reason::OutOfStock),
         Event::Released,
     ]);
-    assert_eq!(saga, Saga { state: State::Canceled, reason: Some(Reason::Timeout) });
+    assert_eq!(
+        saga,
+        Saga {
+            state: State::Canceled,
+            reason: Some(Reason::Timeout)
+        }
+    );
 }
 
 #[test]
@@ -97,16 +133,30 @@ fn late_answers_do_not_turn_an_undo_round() {
 
 #[test]
 fn a_completed_order_is_not_canceled() {
-    let done = Saga { state: State::Completed, reason: None };
-    assert!(done.apply(Event::Cancel(Reason::CanceledByCustomer)).is_err());
+    let done = Saga {
+        state: State::Completed,
+        reason: None,
+    };
+    assert!(
+        done.apply(Event::Cancel(Reason::CanceledByCustomer))
+            .is_err()
+    );
     assert_eq!(done.apply(Event::Complete), Ok(Outcome::Stay));
 }
 
 #[test]
 fn every_command_is_in_the_table_with_a_type_of_its_own() {
-    let commands =
-        [Command::Reserve, Command::Charge, Command::Commit, Command::Release, Command::Refund];
-    let mut types: Vec<_> = commands.iter().map(|command| command.event_type()).collect();
+    let commands = [
+        Command::Reserve,
+        Command::Charge,
+        Command::Commit,
+        Command::Release,
+        Command::Refund,
+    ];
+    let mut types: Vec<_> = commands
+        .iter()
+        .map(|command| command.event_type())
+        .collect();
     assert!(types.iter().all(|event_type| !event_type.is_empty()));
     types.sort_unstable();
     types.dedup();
@@ -117,7 +167,13 @@ fn every_command_is_in_the_table_with_a_type_of_its_own() {
 fn names_read_back() {
     for state in STATES {
         assert_eq!(State::parse(state.as_str()), Some(state));
-        assert_eq!(state.waits(), Saga { state, reason: None }.awaited().is_some());
+        let saga = Saga {
+            state,
+            reason: None,
+        };
+        assert_eq!(state.waits(), saga.awaited().is_some());
+        let turns = !matches!(saga.apply(Event::Deadline), Ok(Outcome::Stay));
+        assert_eq!(state.has_deadline(), turns);
     }
     for reason in REASONS {
         assert_eq!(Reason::parse(reason.as_str()), Some(reason));

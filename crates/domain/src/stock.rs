@@ -42,7 +42,9 @@ impl Level {
     pub fn adjust(self, delta: i64) -> Result<Level, StockError> {
         let on_hand = self.on_hand.checked_add(delta).ok_or(StockError::TooMany)?;
         match on_hand {
-            ..=-1 => Err(StockError::OutOfStock { on_hand: self.on_hand }),
+            ..=-1 => Err(StockError::OutOfStock {
+                on_hand: self.on_hand,
+            }),
             0..=MAX_ON_HAND => Ok(Level { on_hand, ..self }),
             _ => Err(StockError::TooMany),
         }
@@ -52,27 +54,41 @@ impl Level {
     pub fn reserve(self, quantity: u32) -> Result<Level, StockError> {
         let quantity = i64::from(quantity);
         if quantity > self.on_hand {
-            return Err(StockError::OutOfStock { on_hand: self.on_hand });
+            return Err(StockError::OutOfStock {
+                on_hand: self.on_hand,
+            });
         }
-        Ok(Level { on_hand: self.on_hand - quantity, reserved: self.reserved + quantity, ..self })
+        Ok(Level {
+            on_hand: self.on_hand - quantity,
+            reserved: self.reserved + quantity,
+            ..self
+        })
     }
 
     /// Gives back what [`Level::reserve`] set aside.
     pub fn release(self, quantity: u32) -> Result<Level, StockError> {
         let left = self.take_reserved(quantity)?;
-        Ok(Level { on_hand: left.on_hand + i64::from(quantity), ..left })
+        Ok(Level {
+            on_hand: left.on_hand + i64::from(quantity),
+            ..left
+        })
     }
 
     /// Turns what was reserved into sold.
     pub fn commit(self, quantity: u32) -> Result<Level, StockError> {
         let left = self.take_reserved(quantity)?;
-        Ok(Level { sold: left.sold + i64::from(quantity), ..left })
+        Ok(Level {
+            sold: left.sold + i64::from(quantity),
+            ..left
+        })
     }
 
     fn take_reserved(self, quantity: u32) -> Result<Level, StockError> {
         let reserved = self.reserved - i64::from(quantity);
         if reserved < 0 {
-            return Err(StockError::NotReserved { reserved: self.reserved });
+            return Err(StockError::NotReserved {
+                reserved: self.reserved,
+            });
         }
         Ok(Level { reserved, ..self })
     }
@@ -121,14 +137,21 @@ mod tests {
 
     #[test]
     fn the_last_piece_can_be_reserved_once() {
-        let level = Level { on_hand: 1, ..Level::default() };
+        let level = Level {
+            on_hand: 1,
+            ..Level::default()
+        };
         let level = level.reserve(1).expect("one is there");
         assert_eq!(level.reserve(1), Err(StockError::OutOfStock { on_hand: 0 }));
     }
 
     #[test]
     fn taking_off_more_than_there_is_is_refused() {
-        let level = Level { on_hand: 3, reserved: 2, sold: 0 };
+        let level = Level {
+            on_hand: 3,
+            reserved: 2,
+            sold: 0,
+        };
         assert_eq!(level.adjust(-4), Err(StockError::OutOfStock { on_hand: 3 }));
         assert_eq!(level.adjust(i64::MAX), Err(StockError::TooMany));
     }

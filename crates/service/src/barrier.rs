@@ -55,7 +55,9 @@ pub async fn enter<A: DeserializeOwned>(
             &[&subject, &step, &operation.as_str()],
         )
         .await?;
-    let Some(row) = row else { return Ok(Entry::First) };
+    let Some(row) = row else {
+        return Ok(Entry::First);
+    };
     let answer = row.text(0)?;
     if answer == BARRED {
         return Ok(Entry::Barred);
@@ -92,7 +94,13 @@ async fn insert(
     tx.execute(
         "INSERT INTO barrier (subject, step, operation, answer, created_at) VALUES (?, ?, ?, ?, ?)
          ON CONFLICT DO NOTHING",
-        &[&subject, &step, &operation.as_str(), &answer, &clock::now_ms()],
+        &[
+            &subject,
+            &step,
+            &operation.as_str(),
+            &answer,
+            &clock::now_ms(),
+        ],
     )
     .await
 }

@@ -12,5 +12,8 @@ pub async fn get(name: &str) -> Result<String, Error> {
 
 /// The value of a variable, or none when it is absent or empty.
 pub async fn optional(name: &str) -> Option<String> {
-    variables::get(name).await.ok().filter(|value| !value.is_empty())
+    variables::get(name)
+        .await
+        .ok()
+        .filter(|value| !value.is_empty())
 }

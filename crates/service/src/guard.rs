@@ -49,7 +49,11 @@ impl Caller {
 
     /// Refuses (403) accounts without any of these roles.
     pub fn require_any(&self, roles: &[&str]) -> Result<(), Problem> {
-        if self.is_any(roles) { Ok(()) } else { Err(Problem::forbidden()) }
+        if self.is_any(roles) {
+            Ok(())
+        } else {
+            Err(Problem::forbidden())
+        }
     }
 }
 
@@ -70,8 +74,14 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Caller, Problem> {
-        let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        authorize(header.map(str::to_owned)).await.map(Caller::from).map_err(refuse)
+        let header = parts
+            .headers
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
+        authorize(header.map(str::to_owned))
+            .await
+            .map(Caller::from)
+            .map_err(refuse)
     }
 }
 
@@ -79,8 +89,12 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 fn refuse(denial: Denial) -> Problem {
     let (slug, detail) = match denial {
         Denial::Missing => {
-            return Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "Authentication required")
-                .challenge("Bearer");
+            return Problem::new(
+                StatusCode::UNAUTHORIZED,
+                "unauthorized",
+                "Authentication required",
+            )
+            .challenge("Bearer");
         }
         Denial::Invalid => ("invalid-token", "The access token is not valid"),
         Denial::Expired => ("expired-token", "The access token has expired"),

@@ -34,12 +34,19 @@ pub struct Answer {
 impl Answer {
     /// An answer with a JSON body.
     pub fn json(status: StatusCode, body: &impl Serialize) -> Answer {
-        Answer { status, location: None, body: serde_json::to_string(body).unwrap_or_default() }
+        Answer {
+            status,
+            location: None,
+            body: serde_json::to_string(body).unwrap_or_default(),
+        }
     }
 
     /// With the path of what was made.
     pub fn at(self, location: String) -> Answer {
-        Answer { location: Some(location), ..self }
+        Answer {
+            location: Some(location),
+            ..self
+        }
     }
 }
 
@@ -76,12 +83,18 @@ impl Once {
             },
         };
         let input = serde_json::to_string(input).unwrap_or_default();
-        Ok(Once { caller: caller.to_owned(), key, fingerprint: format!("{action} {input}") })
+        Ok(Once {
+            caller: caller.to_owned(),
+            key,
+            fingerprint: format!("{action} {input}"),
+        })
     }
 
     /// The answer given before, if this request has been answered.
     pub async fn earlier(&self, tx: &Tx) -> Result<Option<Answer>, Problem> {
-        let Some(key) = &self.key else { return Ok(None) };
+        let Some(key) = &self.key else {
+            return Ok(None);
+        };
         let row = tx
             .first(
                 "SELECT fingerprint, status, location, body FROM idempotency

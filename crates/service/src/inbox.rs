@@ -32,8 +32,21 @@ pub enum Handled {
 pub enum Refusal {
     /// It will never be right: a dead letter.
     Poison(String),
-    /// The database: the whole batch is tried event by event.
+    /// The database.
     Db(DbError),
+}
+
+impl Refusal {
+    /// The reason, when the event will never be taken in; the error, when it may be later.
+    fn for_good(self) -> Result<String, DbError> {
+        match self {
+            Refusal::Poison(reason) => Ok(reason),
+            Refusal::Db(error @ (DbError::Constraint(_) | DbError::Shape { .. })) => {
+                Ok(error.to_string())
+            }
+            Refusal::Db(error) => Err(error),
+        }
+    }
 }
 
 impl From<DbError> for Refusal {
@@ -63,7 +76,12 @@ pub fn reply(service: &Service, event: &Event, kind: &str, data: &impl serde::Se
     Event {
         causationid: Some(event.id.clone()),
         traceparent: event.traceparent.clone(),
-        ..outbox::event(service, kind, event.subject.as_deref().unwrap_or_default(), data)
+        ..outbox::event(
+            service,
+            kind,
+            event.subject.as_deref().unwrap_or_default(),
+            data,
+        )
     }
 }
 
@@ -76,16 +94,18 @@ pub async fn receive(
     message: &[u8],
     handler: &impl Handler,
 ) -> Result<(), DbError> {
-    let batch: Vec<Parsed> =
-        parse_batch(message).into_iter().filter(|parsed| concerns(service, parsed)).collect();
+    let batch: Vec<Parsed> = parse_batch(message)
+        .into_iter()
+        .filter(|parsed| concerns(service, parsed))
+        .collect();
     if batch.is_empty() {
         return Ok(());
     }
     let mut answers = Answers::default();
     match take_in(service, &batch, handler, &mut answers).await {
         Ok(()) => {}
-        Err(DbError::Busy(reason)) => return Err(DbError::Busy(reason)),
-        // One of them breaks the transaction: find out which, so that the others get through.
+        Err(Refusal::Db(DbError::Busy(reason))) => return Err(DbError::Busy(reason)),
+        // One of them spoils the transaction: find out which, so that the others get through.
         Err(_) => {
             answers = Answers::default();
             for parsed in batch {
@@ -111,21 +131,16 @@ async fn take_in(
     batch: &[Parsed],
     handler: &impl Handler,
     answers: &mut Answers,
-) -> Result<(), DbError> {
+) -> Result<(), Refusal> {
     let tx = Db::open(service).await?.begin().await?;
     for parsed in batch {
         match parsed {
-            Ok(event) => match handle(&tx, event, handler).await {
-                Ok(handled) => answers.add(event, handled),
-                Err(Refusal::Poison(reason)) => {
-                    set_aside(&tx, &poison_of(event, reason), answers).await?;
-                }
-                Err(Refusal::Db(error)) => return Err(error),
-            },
+            // A refusal may come after half of the effect, so it undoes the transaction.
+            Ok(event) => answers.add(event, handle(&tx, event, handler).await?),
             Err(poison) => set_aside(&tx, poison, answers).await?,
         }
     }
-    tx.commit().await
+    Ok(tx.commit().await?)
 }
 
 async fn handle(tx: &Tx, event: &Event, handler: &impl Handler) -> Result<Handled, Refusal> {
@@ -139,8 +154,8 @@ async fn handle(tx: &Tx, event: &Event, handler: &impl Handler) -> Result<Handle
     handler.handle(tx, event).await
 }
 
-/// As [`take_in`], for an event whose transaction may be its own fault: what SQL refuses for good is
-/// a dead letter, what it refuses for now is left to come again.
+/// As [`take_in`], for one event with a transaction of its own: what is refused for good is a dead
+/// letter, what fails for now is left to come again.
 async fn take_in_alone(
     service: &Service,
     parsed: Parsed,
@@ -150,16 +165,18 @@ async fn take_in_alone(
     let mut own = Answers::default();
     match take_in(service, std::slice::from_ref(&parsed), handler, &mut own).await {
         Ok(()) => answers.merge(own),
-        Err(error @ (DbError::Constraint(_) | DbError::Shape { .. })) => {
-            let poison = match &parsed {
-                Ok(event) => poison_of(event, error.to_string()),
-                Err(poison) => poison.clone(),
-            };
-            let tx = Db::open(service).await?.begin().await?;
-            set_aside(&tx, &poison, answers).await?;
-            tx.commit().await?;
-        }
-        Err(error) => eprintln!("an event is left to come again: {error}"),
+        Err(refusal) => match refusal.for_good() {
+            Ok(reason) => {
+                let poison = match parsed {
+                    Ok(event) => poison_of(&event, reason),
+                    Err(poison) => poison,
+                };
+                let tx = Db::open(service).await?.begin().await?;
+                set_aside(&tx, &poison, answers).await?;
+                tx.commit().await?;
+            }
+            Err(error) => eprintln!("an event is left to come again: {error}"),
+        },
     }
     Ok(())
 }
@@ -177,12 +194,26 @@ async fn set_aside(tx: &Tx, poison: &Poison, answers: &mut Answers) -> Result<()
     tx.execute(
         "INSERT INTO dead_letters (id, event_id, raw, reason, created_at) VALUES (?, ?, ?, ?, ?)
          ON CONFLICT DO NOTHING",
-        &[&new_id(), &poison.id, &poison.raw, &poison.reason, &clock::now_ms()],
+        &[
+            &new_id(),
+            &poison.id,
+            &poison.raw,
+            &poison.reason,
+            &clock::now_ms(),
+        ],
     )
     .await?;
-    eprintln!("dead letter {}: {}", poison.id.as_deref().unwrap_or("without id"), poison.reason);
+    eprintln!(
+        "dead letter {}: {}",
+        poison.id.as_deref().unwrap_or("without id"),
+        poison.reason
+    );
     if let (Some(id), Some(source)) = (&poison.id, &poison.source) {
-        answers.acks.entry(source.clone()).or_default().push(id.clone());
+        answers
+            .acks
+            .entry(source.clone())
+            .or_default()
+            .push(id.clone());
     }
     Ok(())
 }
@@ -200,7 +231,10 @@ impl Answers {
         match handled {
             Handled::Reply(channel, reply) => self.replies.entry(channel).or_default().push(reply),
             Handled::Ack => {
-                self.acks.entry(event.source.clone()).or_default().push(event.id.clone());
+                self.acks
+                    .entry(event.source.clone())
+                    .or_default()
+                    .push(event.id.clone());
             }
             Handled::Done => {}
         }

@@ -65,7 +65,11 @@ pub async fn enqueue(tx: &Tx, channel: &str, event: &Event) -> Result<(), DbErro
 /// An answer names these events: they need not be sent again.
 pub async fn answered(tx: &Tx, ids: &[String]) -> Result<(), DbError> {
     let ids = serde_json::to_string(ids).unwrap_or_default();
-    tx.execute("DELETE FROM outbox WHERE id IN (SELECT value FROM json_each(?))", &[&ids]).await
+    tx.execute(
+        "DELETE FROM outbox WHERE id IN (SELECT value FROM json_each(?))",
+        &[&ids],
+    )
+    .await
 }
 
 /// How long to wait for the answer to the `attempts`-th sending; `jitter` in `0..=255` spreads
@@ -80,7 +84,10 @@ fn retry_after(attempts: i64, jitter: u8) -> i64 {
 /// is logged and falls due again.
 pub async fn drain(service: &Service) {
     if let Err(error) = try_drain(service).await {
-        eprintln!("outbox of {} not drained, will be tried again: {error}", service.name);
+        eprintln!(
+            "outbox of {} not drained, will be tried again: {error}",
+            service.name
+        );
     }
 }
 
@@ -104,7 +111,10 @@ async fn try_drain(service: &Service) -> Result<(), DrainError> {
 
 async fn due(db: &Db) -> Result<Option<i64>, DbError> {
     let row = db
-        .first("SELECT 1 FROM outbox WHERE next_attempt_at <= ? LIMIT 1", &[&clock::now_ms()])
+        .first(
+            "SELECT 1 FROM outbox WHERE next_attempt_at <= ? LIMIT 1",
+            &[&clock::now_ms()],
+        )
         .await?;
     row.map(|row| row.int(0)).transpose()
 }
@@ -123,7 +133,11 @@ async fn take_lease(db: &Db) -> Result<Option<i64>, DbError> {
 
 /// Lets go, unless another holder has come since.
 async fn release_lease(db: &Db, fence: i64) -> Result<(), DbError> {
-    db.execute("UPDATE drain_lease SET until = 0 WHERE id = 1 AND fence = ?", &[&fence]).await
+    db.execute(
+        "UPDATE drain_lease SET until = 0 WHERE id = 1 AND fence = ?",
+        &[&fence],
+    )
+    .await
 }
 
 async fn send_due(db: &Db) -> Result<(), DrainError> {

@@ -169,11 +169,10 @@ impl WorkerState for Life {
 
     fn drop(&self, store: Store<HostState>, result: wasmtime::Result<()>) {
         if let Err(error) = result {
-            tracing::error!(
-                component = &*self.component,
-                error = format!("{error:#}"),
-                "instance ended"
-            );
+            // The cause alone: the frames in front of it have no names in a stripped component.
+            let cause = error.root_cause().to_string();
+            tracing::error!(component = &*self.component, cause, "instance ended");
+            tracing::debug!(component = &*self.component, "{error:?}");
         }
         drop(store);
     }

@@ -14,7 +14,10 @@ pub struct Migration {
 }
 
 /// Tables that every service has, as version 0.
-const COMMON: Migration = Migration { version: 0, sql: include_str!("common.sql") };
+const COMMON: Migration = Migration {
+    version: 0,
+    sql: include_str!("common.sql"),
+};
 
 static DONE: AtomicBool = AtomicBool::new(false);
 
@@ -23,7 +26,10 @@ pub(super) async fn once(db: &Db, service: &Service) -> Result<(), DbError> {
     if DONE.load(Ordering::Relaxed) {
         return Ok(());
     }
-    let newest = service.migrations.last().map_or(0, |migration| migration.version);
+    let newest = service
+        .migrations
+        .last()
+        .map_or(0, |migration| migration.version);
     if version(db).await? < newest {
         // Once per file; a wish, as libSQL keeps its own journal.
         db.run("PRAGMA journal_mode = WAL", vec![]).await.ok();
@@ -36,12 +42,17 @@ pub(super) async fn once(db: &Db, service: &Service) -> Result<(), DbError> {
 /// The newest version applied; -1 for an empty file.
 async fn version(db: &Db) -> Result<i64, DbError> {
     let known = db
-        .first("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'migrations'", &[])
+        .first(
+            "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'migrations'",
+            &[],
+        )
         .await?;
     if known.is_none() {
         return Ok(-1);
     }
-    let row = db.first("SELECT coalesce(max(version), -1) FROM migrations", &[]).await?;
+    let row = db
+        .first("SELECT coalesce(max(version), -1) FROM migrations", &[])
+        .await?;
     row.map_or(Ok(-1), |row| row.int(0))
 }
 
@@ -49,16 +60,27 @@ async fn version(db: &Db) -> Result<i64, DbError> {
 async fn apply(db: &Db, service: &Service) -> Result<(), DbError> {
     db.run("BEGIN IMMEDIATE", vec![]).await?;
     let applied = apply_missing(db, service).await;
-    let end = if applied.is_ok() { "COMMIT" } else { "ROLLBACK" };
+    let end = if applied.is_ok() {
+        "COMMIT"
+    } else {
+        "ROLLBACK"
+    };
     db.run(end, vec![]).await?;
     applied
 }
 
 async fn apply_missing(db: &Db, service: &Service) -> Result<(), DbError> {
     let at = version(db).await?;
-    let missing = std::iter::once(&COMMON).chain(service.migrations).filter(|m| m.version > at);
+    let missing = std::iter::once(&COMMON)
+        .chain(service.migrations)
+        .filter(|m| m.version > at);
     for migration in missing {
-        for statement in migration.sql.split(";\n").map(|s| s.trim().trim_end_matches(';')).filter(|s| !s.is_empty()) {
+        for statement in migration
+            .sql
+            .split(";\n")
+            .map(|s| s.trim().trim_end_matches(';'))
+            .filter(|s| !s.is_empty())
+        {
             db.execute(statement, &[]).await?;
         }
         db.execute(

@@ -115,7 +115,13 @@ impl Db {
         let mut tries = 0;
         loop {
             match self.run("BEGIN IMMEDIATE", vec![]).await {
-                Ok(_) => return Ok(Tx { db: self, committed: false, _gate: gate }),
+                Ok(_) => {
+                    return Ok(Tx {
+                        db: self,
+                        committed: false,
+                        _gate: gate,
+                    });
+                }
                 Err(DbError::Busy(_)) if tries < BEGIN_TRIES => tries += 1,
                 Err(error) => {
                     self.spoil();
@@ -134,7 +140,8 @@ impl Db {
     }
 
     fn spoil(&self) {
-        self.spoiled.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.spoiled
+            .store(true, std::sync::atomic::Ordering::Relaxed);
     }
 }
 

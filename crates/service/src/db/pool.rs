@@ -46,7 +46,9 @@ fn take_idle(durability: Durability) -> Option<Idle> {
     let mut idle = IDLE.lock().ok()?;
     let now = Instant::now();
     idle.retain(|handle| now.duration_since(handle.since) < MAX_AGE);
-    let at = idle.iter().rposition(|handle| handle.durability == durability)?;
+    let at = idle
+        .iter()
+        .rposition(|handle| handle.durability == durability)?;
     Some(idle.swap_remove(at))
 }
 
@@ -54,12 +56,20 @@ pub(super) fn give_back(connection: Connection, durability: Durability) {
     if let Ok(mut idle) = IDLE.lock()
         && idle.len() < MAX_IDLE
     {
-        idle.push(Idle { connection, durability, since: Instant::now() });
+        idle.push(Idle {
+            connection,
+            durability,
+            since: Instant::now(),
+        });
     }
 }
 
 fn db(connection: Connection, durability: Durability) -> Db {
-    Db { connection: Some(connection), durability, spoiled: false.into() }
+    Db {
+        connection: Some(connection),
+        durability,
+        spoiled: false.into(),
+    }
 }
 
 async fn configured() -> &'static str {
@@ -67,6 +77,10 @@ async fn configured() -> &'static str {
         return synchronous;
     }
     let wanted = config::optional("synchronous").await.unwrap_or_default();
-    let synchronous = if wanted.eq_ignore_ascii_case("normal") { "NORMAL" } else { "FULL" };
+    let synchronous = if wanted.eq_ignore_ascii_case("normal") {
+        "NORMAL"
+    } else {
+        "FULL"
+    };
     SYNCHRONOUS.get_or_init(|| synchronous)
 }

@@ -62,7 +62,10 @@ impl Row {
 
     /// A text that is there.
     pub fn text(&self, index: usize) -> Result<String, DbError> {
-        self.opt_text(index)?.ok_or(DbError::Shape { index, expected: "a text" })
+        self.opt_text(index)?.ok_or(DbError::Shape {
+            index,
+            expected: "a text",
+        })
     }
 
     /// A text or NULL.
@@ -70,13 +73,19 @@ impl Row {
         match self.0.get(index) {
             Some(Value::Text(text)) => Ok(Some(text.clone())),
             Some(Value::Null) => Ok(None),
-            _ => Err(DbError::Shape { index, expected: "a text" }),
+            _ => Err(DbError::Shape {
+                index,
+                expected: "a text",
+            }),
         }
     }
 
     /// An integer that is there.
     pub fn int(&self, index: usize) -> Result<i64, DbError> {
-        self.opt_int(index)?.ok_or(DbError::Shape { index, expected: "an integer" })
+        self.opt_int(index)?.ok_or(DbError::Shape {
+            index,
+            expected: "an integer",
+        })
     }
 
     /// An integer or NULL.
@@ -84,13 +93,19 @@ impl Row {
         match self.0.get(index) {
             Some(Value::Integer(int)) => Ok(Some(*int)),
             Some(Value::Null) => Ok(None),
-            _ => Err(DbError::Shape { index, expected: "an integer" }),
+            _ => Err(DbError::Shape {
+                index,
+                expected: "an integer",
+            }),
         }
     }
 
     /// An integer that is there and in `0..=u32::MAX`: a count.
     pub fn count(&self, index: usize) -> Result<u32, DbError> {
-        u32::try_from(self.int(index)?).map_err(|_| DbError::Shape { index, expected: "a count" })
+        u32::try_from(self.int(index)?).map_err(|_| DbError::Shape {
+            index,
+            expected: "a count",
+        })
     }
 
     /// 0 or 1.

@@ -50,8 +50,14 @@ pub async fn read_body(request: Request<Body>) -> Result<Vec<u8>, Problem> {
             format!("A body may have at most {MAX_BODY} bytes"),
         )
     };
-    let announced = request.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok());
-    if announced.and_then(|v| v.parse::<usize>().ok()).is_some_and(|length| length > MAX_BODY) {
+    let announced = request
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|v| v.to_str().ok());
+    if announced
+        .and_then(|v| v.parse::<usize>().ok())
+        .is_some_and(|length| length > MAX_BODY)
+    {
         return Err(too_large());
     }
     match Limited::new(request.into_body(), MAX_BODY).collect().await {
@@ -120,10 +126,22 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
         let Path(id) = Path::<String>::from_request_parts(parts, state)
             .await
             .map_err(|_| Problem::not_found("resource"))?;
-        uuid::Uuid::try_parse(&id)
-            .map(|id| Id(id.to_string()))
-            .map_err(|_| Problem::not_found("resource"))
+        canonical_id(&id)
+            .map(Id)
+            .ok_or_else(|| Problem::not_found("resource"))
     }
+}
+
+/// A UUID in the one spelling that is stored; none when it is no UUID.
+pub fn canonical_id(id: &str) -> Option<String> {
+    uuid::Uuid::try_parse(id).ok().map(|id| id.to_string())
+}
+
+/// The whole body of another service's answer, up to [`MAX_BODY`].
+pub async fn read_response(response: spin_sdk::http::Response) -> Result<Vec<u8>, String> {
+    let body = Limited::new(response.into_body(), MAX_BODY).collect().await;
+    body.map(|collected| collected.to_bytes().to_vec())
+        .map_err(|error| error.to_string())
 }
 
 /// The query string; 422 where it can't be read.
@@ -160,7 +178,10 @@ mod tests {
     }
 
     fn fault(body: &str) -> String {
-        format!("{:?}", parse::<Order>(body.as_bytes()).expect_err("a fault"))
+        format!(
+            "{:?}",
+            parse::<Order>(body.as_bytes()).expect_err("a fault")
+        )
     }
 
     #[test]
@@ -175,7 +196,10 @@ mod tests {
             (r#"7"#, "body"),
         ] {
             let fault = fault(body);
-            assert!(fault.contains(&format!("field: \"{field}\"")), "{body}: {fault}");
+            assert!(
+                fault.contains(&format!("field: \"{field}\"")),
+                "{body}: {fault}"
+            );
             assert!(fault.contains("422"), "{body}: {fault}");
         }
     }

@@ -21,6 +21,16 @@ pub struct Page<T> {
     next_cursor: Option<String>,
 }
 
+impl<T> Page<T> {
+    /// A list that is short by nature.
+    pub fn whole(data: Vec<T>) -> Page<T> {
+        Page {
+            data,
+            next_cursor: None,
+        }
+    }
+}
+
 impl PageQuery {
     /// Of a query whose fields were read elsewhere.
     pub fn new(limit: Option<i64>, cursor: Option<String>) -> PageQuery {
@@ -40,7 +50,10 @@ impl PageQuery {
     fn shown(&self) -> Result<i64, Problem> {
         match self.limit.unwrap_or(DEFAULT_LIMIT) {
             limit @ 1..=MAX_LIMIT => Ok(limit),
-            _ => Err(Problem::field("limit", format!("must be between 1 and {MAX_LIMIT}"))),
+            _ => Err(Problem::field(
+                "limit",
+                format!("must be between 1 and {MAX_LIMIT}"),
+            )),
         }
     }
 

@@ -38,17 +38,31 @@ struct Body<'a> {
 impl Problem {
     /// Any problem: `slug` is the last segment of its `type`, `detail` a sentence for the client.
     pub fn new(status: StatusCode, slug: &'static str, detail: impl Into<String>) -> Problem {
-        Problem { status, slug, detail: detail.into(), errors: vec![], headers: vec![] }
+        Problem {
+            status,
+            slug,
+            detail: detail.into(),
+            errors: vec![],
+            headers: vec![],
+        }
     }
 
     /// 404: nothing there, or nothing that this caller may know of.
     pub fn not_found(what: &str) -> Problem {
-        Problem::new(StatusCode::NOT_FOUND, "not-found", format!("No such {what}"))
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            "not-found",
+            format!("No such {what}"),
+        )
     }
 
     /// 403: known, but not allowed.
     pub fn forbidden() -> Problem {
-        Problem::new(StatusCode::FORBIDDEN, "forbidden", "This account may not do that")
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            "forbidden",
+            "This account may not do that",
+        )
     }
 
     /// 409: not in this state.
@@ -58,14 +72,17 @@ impl Problem {
 
     /// 422: understood, but one field can't be.
     pub fn field(field: impl Into<String>, detail: impl ToString) -> Problem {
-        Problem::fields(vec![FieldError { field: field.into(), detail: detail.to_string() }])
+        Problem::fields(vec![FieldError {
+            field: field.into(),
+            detail: detail.to_string(),
+        }])
     }
 
     /// 422: understood, but these fields can't be.
     pub fn fields(errors: Vec<FieldError>) -> Problem {
-        let detail = errors
-            .first()
-            .map_or_else(String::new, |error| format!("{}: {}", error.field, error.detail));
+        let detail = errors.first().map_or_else(String::new, |error| {
+            format!("{}: {}", error.field, error.detail)
+        });
         Problem {
             errors,
             ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-input", detail)
@@ -75,14 +92,22 @@ impl Problem {
     /// 503: try again in a second. `log` is for the log, not for the client.
     pub fn unavailable(log: impl AsRef<str>) -> Problem {
         eprintln!("unavailable: {}", log.as_ref());
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again in a moment")
-            .with(RETRY_AFTER, "1")
+        Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "Try again in a moment",
+        )
+        .with(RETRY_AFTER, "1")
     }
 
     /// 500: a defect. `log` is for the log, not for the client.
     pub fn internal(log: impl AsRef<str>) -> Problem {
         eprintln!("internal error: {}", log.as_ref());
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong here")
+        Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "Something went wrong here",
+        )
     }
 
     /// With the challenge that a 401 owes (RFC 9110 §11.6.1).
@@ -122,7 +147,10 @@ impl IntoResponse for Problem {
         let body = serde_json::to_string(&body).unwrap_or_default();
         let mut response = (self.status, body).into_response();
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         headers.extend(self.headers);
         response
     }

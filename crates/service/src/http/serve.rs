@@ -26,13 +26,15 @@ pub async fn serve(routes: impl FnOnce() -> Router, request: SpinRequest) -> Res
     let is_read = request.method() == Method::GET;
     let mut router = ROUTER
         .get_or_init(|| {
-            routes().fallback(no_route).method_not_allowed_fallback(async || {
-                Problem::new(
-                    StatusCode::METHOD_NOT_ALLOWED,
-                    "method-not-allowed",
-                    "This path does not answer this method",
-                )
-            })
+            routes()
+                .fallback(no_route)
+                .method_not_allowed_fallback(async || {
+                    Problem::new(
+                        StatusCode::METHOD_NOT_ALLOWED,
+                        "method-not-allowed",
+                        "This path does not answer this method",
+                    )
+                })
         })
         .clone();
     let response = match router.call(request).await {
@@ -62,7 +64,10 @@ async fn tagged(response: Response, validator: Option<HeaderValue>) -> Response 
     let tag = format!("\"{:016x}\"", hasher.finish());
     let known = validator
         .and_then(|value| value.to_str().map(str::to_owned).ok())
-        .is_some_and(|tags| tags.split(',').any(|t| matches!(t.trim(), "*") || t.trim() == tag));
+        .is_some_and(|tags| {
+            tags.split(',')
+                .any(|t| matches!(t.trim(), "*") || t.trim() == tag)
+        });
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         parts.headers.insert(ETAG, tag);
     }
@@ -78,7 +83,10 @@ async fn tagged(response: Response, validator: Option<HeaderValue>) -> Response 
 pub fn probes(service: &'static Service) -> Router {
     let path = |probe: &str| format!("/api/v1/{}/{probe}", service.name);
     Router::new()
-        .route(&path("health"), get(async || r#"{"status":"ok"}"#.into_json()))
+        .route(
+            &path("health"),
+            get(async || r#"{"status":"ok"}"#.into_json()),
+        )
         .route(&path("ready"), get(async move || ready(service).await))
 }
 
@@ -104,7 +112,10 @@ impl IntoJson for &'static str {
 /// components share: the variable `internal_secret` in the header `x-internal-secret`.
 pub async fn internal_only(headers: &HeaderMap) -> Result<(), Problem> {
     let secret = config::optional("internal_secret").await;
-    let given = headers.get("x-internal-secret").map(HeaderValue::as_bytes).unwrap_or_default();
+    let given = headers
+        .get("x-internal-secret")
+        .map(HeaderValue::as_bytes)
+        .unwrap_or_default();
     match secret {
         Some(secret) if same(secret.as_bytes(), given) => Ok(()),
         _ => Err(Problem::not_found("path")),

@@ -1,6 +1,8 @@
 //! The log: structured, to standard error, so that standard output stays for what a person or a script
 //! waits for.
 
+use std::io::IsTerminal as _;
+
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 

@@ -1,6 +1,8 @@
 //! A component that does what its test asks: the path says what, the query with what, and the answer is
 //! what the host said. It keeps no state but a counter, to see that instances are reused.
 
+#![allow(unsafe_code, reason = "the generated exports")]
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;

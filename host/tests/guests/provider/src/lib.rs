@@ -1,5 +1,7 @@
 //! A dependency that uses the grants of the component it is composed into.
 
+#![allow(unsafe_code, reason = "the generated exports")]
+
 mod bindings {
     wit_bindgen::generate!({ path: "../../wit", world: "provider", generate_all });
 }

@@ -1,0 +1,167 @@
+//! The HTTP side: the caller's own wallet.
+
+use crate::SERVICE;
+use crate::store::{self, Transaction};
+use axum::Json;
+use axum::response::IntoResponse;
+use http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+use wasmart_contracts::messages::DepositNotice;
+use wasmart_domain::ledger::{self, Account, Kind, LedgerError};
+use wasmart_domain::money::{CURRENCY, Money};
+use wasmart_service::db::{Db, Tx};
+use wasmart_service::guard::Caller;
+use wasmart_service::http::{Input, Page, PageQuery, Params, Problem, internal_only};
+use wasmart_service::idempotency::{self, Answer, Once};
+use wasmart_service::outbox;
+
+/// A wallet, as its owner sees it.
+#[derive(Serialize)]
+pub struct WalletView {
+    /// Minor units.
+    balance: i64,
+    currency: &'static str,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Amount {
+    amount: i64,
+    currency: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PageOnly {
+    limit: Option<i64>,
+    cursor: Option<String>,
+}
+
+impl WalletView {
+    fn of(balance: Money) -> WalletView {
+        WalletView {
+            balance: balance.minor(),
+            currency: CURRENCY,
+        }
+    }
+}
+
+/// `GET /billing/account`: empty for an account that never had anything.
+pub async fn read(caller: Caller) -> Result<Json<WalletView>, Problem> {
+    let db = Db::open(&SERVICE).await?;
+    open_wallet(&db, &caller.id)
+        .await
+        .map(|balance| Json(WalletView::of(balance)))
+}
+
+/// `POST /billing/account`: 201 when it is new, 200 when it was there.
+pub async fn open(caller: Caller) -> Result<impl IntoResponse, Problem> {
+    let db = Db::open(&SERVICE).await?;
+    let balance = open_wallet(&db, &caller.id).await?;
+    let status = match store::open(&db, &Account::Wallet(caller.id.clone())).await? {
+        true => StatusCode::CREATED,
+        false => StatusCode::OK,
+    };
+    Ok((status, Json(WalletView::of(balance))))
+}
+
+/// `POST /billing/account/deposit`
+pub async fn deposit(
+    caller: Caller,
+    headers: HeaderMap,
+    Input(input): Input<Amount>,
+) -> Result<impl IntoResponse, Problem> {
+    move_money(caller, &headers, &input, Kind::Deposit).await
+}
+
+/// `POST /billing/account/withdraw`
+pub async fn withdraw(
+    caller: Caller,
+    headers: HeaderMap,
+    Input(input): Input<Amount>,
+) -> Result<impl IntoResponse, Problem> {
+    move_money(caller, &headers, &input, Kind::Withdrawal).await
+}
+
+/// `GET /billing/transactions`
+pub async fn transactions(
+    caller: Caller,
+    Params(query): Params<PageOnly>,
+) -> Result<Json<Page<Transaction>>, Problem> {
+    let page = PageQuery::new(query.limit, query.cursor);
+    let db = Db::open(&SERVICE).await?;
+    let list = store::transactions(&db, &caller.id, page.before(), page.fetch()?).await?;
+    page.page(list, |transaction| &transaction.id).map(Json)
+}
+
+/// `POST /internal/billing/tick`: sends what is due, forgets what need not be remembered.
+pub async fn tick(headers: HeaderMap) -> Result<StatusCode, Problem> {
+    internal_only(&headers).await?;
+    outbox::drain(&SERVICE).await;
+    let tx = Db::open(&SERVICE).await?.begin().await?;
+    idempotency::sweep(&tx).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn move_money(
+    caller: Caller,
+    headers: &HeaderMap,
+    input: &Amount,
+    kind: Kind,
+) -> Result<Answer, Problem> {
+    let amount = Money::payment(input.amount).map_err(|error| Problem::field("amount", error))?;
+    if input
+        .currency
+        .as_deref()
+        .is_some_and(|currency| currency != CURRENCY)
+    {
+        return Err(Problem::field("currency", format!("must be {CURRENCY}")));
+    }
+    let once = Once::new(headers, &caller.id, kind.as_str(), input)?;
+
+    let tx = Db::open(&SERVICE).await?.begin().await?;
+    if let Some(answer) = once.earlier(&tx).await? {
+        return Ok(answer);
+    }
+    let balance = open_wallet(&tx, &caller.id).await?;
+    let (movement, after) = ledger::post(kind, &caller.id, balance, amount).map_err(refuse)?;
+    store::book(&tx, &movement, &caller.id, None, after).await?;
+    if kind == Kind::Deposit {
+        tell(&tx, &caller.id, amount, after).await?;
+    }
+    let answer = Answer::json(StatusCode::OK, &WalletView::of(after));
+    once.keep(&tx, &answer).await?;
+    tx.commit().await?;
+    outbox::drain(&SERVICE).await;
+    Ok(answer)
+}
+
+async fn tell(tx: &Tx, user: &str, amount: Money, balance: Money) -> Result<(), Problem> {
+    let notice = DepositNotice {
+        user_id: user.to_owned(),
+        amount: amount.minor(),
+        balance: balance.minor(),
+        currency: CURRENCY.to_owned(),
+    };
+    let event = outbox::event(&SERVICE, "deposit.accepted", user, &notice);
+    Ok(outbox::enqueue(tx, "notifications", &event).await?)
+}
+
+/// The balance of a wallet that may be used.
+async fn open_wallet(db: &Db, user: &str) -> Result<Money, Problem> {
+    match store::wallet(db, user).await? {
+        None => Ok(Money::ZERO),
+        Some(wallet) if !wallet.closed => Ok(wallet.balance),
+        Some(_) => Err(Problem::conflict("account-closed", "This wallet is closed")),
+    }
+}
+
+fn refuse(error: LedgerError) -> Problem {
+    match error {
+        LedgerError::InsufficientFunds { .. } => {
+            Problem::conflict("insufficient-funds", "The wallet does not hold that much")
+        }
+        LedgerError::Money(error) => Problem::field("amount", error),
+    }
+}

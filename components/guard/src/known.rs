@@ -1,0 +1,43 @@
+//! What the key-value store knows of tokens. The key layout is shared with `components/auth`, which
+//! revokes and sweeps: `t:` + SHA-256 of a token → its claims, `r:` + `jti` → revoked.
+
+use crate::Claims;
+use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Encoder};
+use spin_sdk::key_value::{Error, Store};
+
+/// The store can't be read or written; nobody is let through then.
+pub type StoreError = Error;
+
+/// One token's place in the store.
+pub struct Known {
+    store: Store,
+    key: String,
+}
+
+impl Known {
+    pub async fn open(token: &str) -> Result<Known, StoreError> {
+        let digest = Base64UrlSafeNoPadding::encode_to_string(hmac_sha256::Hash::hash(token.as_bytes()))
+            .map_err(|error| Error::Other(error.to_string()))?;
+        Ok(Known { store: Store::open_default().await?, key: format!("t:{digest}") })
+    }
+
+    /// The claims of the token, if it was verified before and not revoked since. An entry that can't
+    /// be read counts as none: the token is then verified again.
+    pub async fn claims(&self) -> Result<Option<Claims>, StoreError> {
+        let entry = self.store.get(&self.key).await?;
+        Ok(entry.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    }
+
+    pub async fn remember(&self, claims: &Claims) -> Result<(), StoreError> {
+        let entry = serde_json::to_vec(claims).map_err(|error| Error::Other(error.to_string()))?;
+        self.store.set(&self.key, entry).await
+    }
+
+    pub async fn forget(&self) -> Result<(), StoreError> {
+        self.store.delete(&self.key).await
+    }
+
+    pub async fn is_revoked(&self, token_id: &str) -> Result<bool, StoreError> {
+        self.store.exists(format!("r:{token_id}")).await
+    }
+}

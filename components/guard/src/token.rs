@@ -1,0 +1,114 @@
+//! Is this an access token of ours? A pure function of the token, what is trusted, and the time.
+//!
+//! `jwt-simple` checks the signature and the registered claims. What RFC 8725 and RFC 9068 ask for
+//! beyond that is checked here: the type of the token, no second reading of a member that came twice,
+//! no claim left out, no lenience after `exp`.
+
+use crate::Claims;
+use crate::keys::Trust;
+use jwt_simple::JWTError;
+use jwt_simple::prelude::{Duration, NoCustomClaims, RSAPublicKeyLike, VerificationOptions};
+use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Decoder};
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+
+/// Bytes of the `Authorization` header. Ours have about 900.
+const MAX_HEADER: usize = 8 * 1024;
+/// How far the clock of an issuer may be ahead of ours, in seconds.
+const LEEWAY: u64 = 60;
+
+/// Why there is no valid token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    Missing,
+    Invalid,
+    Expired,
+}
+
+/// Members that come twice are refused by serde, members that we don't know are passed over: `jwk`,
+/// `jku` and `x5u` among them, which nobody fetches.
+#[derive(Deserialize)]
+struct Header {
+    alg: String,
+    kid: String,
+    typ: String,
+    crit: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct Payload {
+    sub: String,
+    jti: String,
+    exp: u64,
+    roles: Vec<String>,
+    email: Option<String>,
+    preferred_username: Option<String>,
+}
+
+/// The token in an `Authorization` header (RFC 6750 §2.1).
+pub fn from_header(header: &str) -> Result<&str, Fault> {
+    let (scheme, token) = header.split_once(' ').ok_or(Fault::Missing)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(Fault::Missing);
+    }
+    if header.len() > MAX_HEADER { Err(Fault::Invalid) } else { Ok(token.trim_start_matches(' ')) }
+}
+
+/// The claims of a valid access token. `now` is in seconds since the Unix epoch.
+pub fn verify(token: &str, trust: &Trust, now: u64) -> Result<Claims, Fault> {
+    let segments: Vec<&str> = token.splitn(4, '.').collect();
+    let &[header, payload, _signature] = segments.as_slice() else { return Err(Fault::Invalid) };
+    let header: Header = decode(header)?;
+    let is_access_token = ["at+jwt", "application/at+jwt"]
+        .iter()
+        .any(|typ| header.typ.eq_ignore_ascii_case(typ));
+    if header.alg != "RS256" || !is_access_token || header.crit.is_some() {
+        return Err(Fault::Invalid);
+    }
+    let key = trust.keys.get(&header.kid).ok_or(Fault::Invalid)?;
+    let options = VerificationOptions {
+        required_signature_type: Some(header.typ),
+        allowed_issuers: Some([trust.issuer.clone()].into()),
+        allowed_audiences: Some([trust.audience.clone()].into()),
+        time_tolerance: Some(Duration::from_secs(LEEWAY)),
+        artificial_time: Some(Duration::from_secs(now)),
+        ..VerificationOptions::default()
+    };
+    key.verify_token::<NoCustomClaims>(token, Some(options)).map_err(fault)?;
+    claims(decode(payload)?, now)
+}
+
+/// Checks what the library leaves open: that nothing is missing, and that a token ends at its `exp`.
+fn claims(payload: Payload, now: u64) -> Result<Claims, Fault> {
+    if payload.exp <= now {
+        return Err(Fault::Expired);
+    }
+    let is_account = uuid::Uuid::try_parse(&payload.sub).is_ok_and(|id| id.to_string() == payload.sub);
+    if !is_account || payload.jti.is_empty() || payload.roles.is_empty() {
+        return Err(Fault::Invalid);
+    }
+    Ok(Claims {
+        subject: payload.sub,
+        token_id: payload.jti,
+        roles: payload.roles,
+        email: payload.email,
+        username: payload.preferred_username,
+        expires_at: payload.exp,
+    })
+}
+
+fn fault(error: jwt_simple::Error) -> Fault {
+    match error.downcast_ref() {
+        Some(JWTError::TokenHasExpired) => Fault::Expired,
+        _ => Fault::Invalid,
+    }
+}
+
+fn decode<T: DeserializeOwned>(segment: &str) -> Result<T, Fault> {
+    let json = Base64UrlSafeNoPadding::decode_to_vec(segment, None).map_err(|_| Fault::Invalid)?;
+    // serde would take an array for a struct, its elements for the members in their order.
+    if json.first() != Some(&b'{') {
+        return Err(Fault::Invalid);
+    }
+    serde_json::from_slice(&json).map_err(|_| Fault::Invalid)
+}

@@ -1,0 +1,65 @@
+//! What a person does to an order: confirm, cancel, complete. And the tick.
+
+use crate::orders::{refuse, visible};
+use crate::view::OrderView;
+use crate::{SERVICE, runner, store};
+use axum::Json;
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use wasmart_domain::saga::{Event, Reason};
+use wasmart_service::db::Db;
+use wasmart_service::guard::Caller;
+use wasmart_service::http::{Id, Input, Problem, internal_only};
+use wasmart_service::{idempotency, outbox};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Execute {
+    #[serde(alias = "event")]
+    action: Action,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq)]
+#[serde(rename_all = "snake_case")]
+enum Action {
+    Confirm,
+    Cancel,
+    Complete,
+}
+
+/// `POST /orders/{id}/execute`. Safe to repeat without a key: what is done already stays done.
+pub async fn execute(
+    caller: Caller,
+    Id(id): Id,
+    Input(input): Input<Execute>,
+) -> Result<Json<OrderView>, Problem> {
+    let tx = Db::open(&SERVICE).await?.begin().await?;
+    let mut order = visible(&tx, &caller, &id).await?;
+    let event = match input.action {
+        Action::Confirm => Event::Confirm,
+        Action::Cancel if order.user_id == caller.id => Event::Cancel(Reason::CanceledByCustomer),
+        Action::Cancel => Event::Cancel(Reason::CanceledByStaff),
+        Action::Complete => {
+            caller.require_any(&["manager", "admin"])?;
+            Event::Complete
+        }
+    };
+    runner::advance(&tx, &mut order, event)
+        .await?
+        .map_err(refuse)?;
+    let order = visible(&tx, &caller, &id).await?;
+    let lines = store::lines(&tx, &[&id]).await?;
+    tx.commit().await?;
+    outbox::drain(&SERVICE).await;
+    Ok(Json(OrderView::of(order, lines)))
+}
+
+/// `POST /internal/orders/tick`: sends what is due, turns what is overdue, forgets what is old.
+pub async fn tick(headers: HeaderMap) -> Result<StatusCode, Problem> {
+    internal_only(&headers).await?;
+    runner::turn_overdue().await?;
+    let tx = Db::open(&SERVICE).await?.begin().await?;
+    idempotency::sweep(&tx).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,222 @@
+//! Making, reading and editing orders.
+
+use crate::store::{self, NewOrder, Order};
+use crate::view::{EventView, OrderView};
+use crate::{SERVICE, catalogue, runner};
+use axum::Json;
+use axum::response::IntoResponse;
+use http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+use wasmart_domain::order::{Line, LineError, MAX_ADDRESS, Status, check_lines};
+use wasmart_domain::saga::{Event, STATES, State};
+use wasmart_service::db::Db;
+use wasmart_service::guard::Caller;
+use wasmart_service::http::{Id, Input, Page, PageQuery, Params, Problem, canonical_id};
+use wasmart_service::idempotency::{Answer, Once};
+use wasmart_service::{new_id, outbox};
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewOrderInput {
+    lines: Vec<LineInput>,
+    address: Option<String>,
+    draft: Option<bool>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LineInput {
+    item_id: String,
+    quantity: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangedOrder {
+    lines: Option<Vec<LineInput>>,
+    address: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OrderFilter {
+    limit: Option<i64>,
+    cursor: Option<String>,
+    status: Option<String>,
+}
+
+/// `POST /orders`: confirmed at once unless it is a draft.
+pub async fn create(
+    caller: Caller,
+    headers: HeaderMap,
+    Input(input): Input<NewOrderInput>,
+) -> Result<impl IntoResponse, Problem> {
+    let lines = read_lines(&input.lines)?;
+    check_address(input.address.as_deref())?;
+    let once = Once::new(&headers, &caller.id, "POST /orders", &input)?;
+    catalogue::check(&lines).await?;
+    let id = new_id();
+
+    let tx = Db::open(&SERVICE).await?.begin().await?;
+    if let Some(answer) = once.earlier(&tx).await? {
+        return Ok(answer);
+    }
+    let new = NewOrder {
+        id: &id,
+        user_id: &caller.id,
+        address: input.address.as_deref(),
+        traceparent: headers
+            .get("traceparent")
+            .and_then(|value| value.to_str().ok()),
+        lines: &lines,
+    };
+    let mut order = store::insert(&tx, &new).await?;
+    if !input.draft.unwrap_or(false) {
+        runner::advance(&tx, &mut order, Event::Confirm)
+            .await?
+            .map_err(refuse)?;
+    }
+    let lines = store::lines(&tx, &[&id]).await?;
+    let answer = Answer::json(StatusCode::CREATED, &OrderView::of(order, lines))
+        .at(format!("/api/v1/orders/{id}"));
+    once.keep(&tx, &answer).await?;
+    tx.commit().await?;
+    outbox::drain(&SERVICE).await;
+    Ok(answer)
+}
+
+/// `GET /orders`: the caller's own, newest first.
+pub async fn list(
+    caller: Caller,
+    Params(filter): Params<OrderFilter>,
+) -> Result<Json<Page<OrderView>>, Problem> {
+    let page = PageQuery::new(filter.limit, filter.cursor);
+    let states = match filter.status.as_deref() {
+        None => STATES.to_vec(),
+        Some(status) => states_of(status)?,
+    };
+    let db = Db::open(&SERVICE).await?;
+    let orders = store::list(&db, &caller.id, &states, page.before(), page.fetch()?).await?;
+    let ids: Vec<&str> = orders.iter().map(|order| order.id.as_str()).collect();
+    let mut lines = store::lines(&db, &ids).await?;
+    let mut views = Vec::with_capacity(orders.len());
+    for order in orders {
+        let (own, rest) = lines
+            .into_iter()
+            .partition(|line| line.order_id == order.id);
+        lines = rest;
+        views.push(OrderView::of(order, own));
+    }
+    page.page(views, |order| &order.id).map(Json)
+}
+
+/// `GET /orders/{id}`
+pub async fn read(caller: Caller, Id(id): Id) -> Result<Json<OrderView>, Problem> {
+    let db = Db::open(&SERVICE).await?;
+    let order = visible(&db, &caller, &id).await?;
+    let lines = store::lines(&db, &[&id]).await?;
+    Ok(Json(OrderView::of(order, lines)))
+}
+
+/// `PATCH /orders/{id}`: while it is a draft.
+pub async fn change(
+    caller: Caller,
+    Id(id): Id,
+    Input(input): Input<ChangedOrder>,
+) -> Result<Json<OrderView>, Problem> {
+    let lines = input.lines.as_deref().map(read_lines).transpose()?;
+    check_address(input.address.as_deref())?;
+    if let Some(lines) = &lines {
+        catalogue::check(lines).await?;
+    }
+    let tx = Db::open(&SERVICE).await?.begin().await?;
+    let order = visible(&tx, &caller, &id).await?;
+    if order.saga.state != State::Draft {
+        return Err(Problem::conflict(
+            "not-a-draft",
+            "Only a draft can be edited",
+        ));
+    }
+    if let Some(lines) = &lines {
+        store::replace_lines(&tx, &id, lines).await?;
+    }
+    if let Some(address) = &input.address {
+        store::set_address(&tx, &id, address).await?;
+    }
+    let order = visible(&tx, &caller, &id).await?;
+    let lines = store::lines(&tx, &[&id]).await?;
+    tx.commit().await?;
+    Ok(Json(OrderView::of(order, lines)))
+}
+
+/// `GET /orders/{id}/events`: the saga's history, oldest first.
+pub async fn events(caller: Caller, Id(id): Id) -> Result<Json<Page<EventView>>, Problem> {
+    let db = Db::open(&SERVICE).await?;
+    visible(&db, &caller, &id).await?;
+    let history = store::history(&db, &id).await?;
+    Ok(Json(Page::whole(
+        history.into_iter().map(EventView::of).collect(),
+    )))
+}
+
+/// An order that the caller may see: the owner's own, or any for those who run the shop.
+pub async fn visible(db: &Db, caller: &Caller, id: &str) -> Result<Order, Problem> {
+    store::find(db, id)
+        .await?
+        .filter(|order| order.user_id == caller.id || caller.is_staff())
+        .ok_or_else(|| Problem::not_found("order"))
+}
+
+/// A refusal of the saga, as a client sees it.
+pub fn refuse(illegal: wasmart_domain::saga::Illegal) -> Problem {
+    let status = illegal.state.status().as_str();
+    Problem::conflict(
+        "wrong-state",
+        format!("The order is {status}; that can't be done now"),
+    )
+}
+
+fn read_lines(lines: &[LineInput]) -> Result<Vec<Line>, Problem> {
+    let mut ids = Vec::with_capacity(lines.len());
+    for (index, line) in lines.iter().enumerate() {
+        let field = format!("lines[{index}].item_id");
+        ids.push(
+            canonical_id(&line.item_id).ok_or_else(|| Problem::field(field, "must be a UUID"))?,
+        );
+    }
+    let pairs = ids
+        .iter()
+        .zip(lines)
+        .map(|(id, line)| (id.as_str(), line.quantity));
+    check_lines(pairs).map_err(|error| {
+        let field = match error {
+            LineError::Empty | LineError::TooMany => "lines".to_owned(),
+            LineError::Quantity { index } => format!("lines[{index}].quantity"),
+            LineError::Duplicate { index, .. } => format!("lines[{index}].item_id"),
+        };
+        Problem::field(field, error)
+    })
+}
+
+fn check_address(address: Option<&str>) -> Result<(), Problem> {
+    match address {
+        Some(address) if address.chars().count() > MAX_ADDRESS => Err(Problem::field(
+            "address",
+            format!("must have at most {MAX_ADDRESS} characters"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn states_of(status: &str) -> Result<Vec<State>, Problem> {
+    let status = Status::parse(status).ok_or_else(|| {
+        Problem::field(
+            "status",
+            "must be draft, pending, paid, completed or canceled",
+        )
+    })?;
+    Ok(STATES
+        .into_iter()
+        .filter(|state| state.status() == status)
+        .collect())
+}

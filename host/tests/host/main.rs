@@ -1,0 +1,14 @@
+//! The host as an embedder sees it: real components, real sockets, temporary folders.
+
+mod app;
+mod channels;
+mod composition;
+mod faults;
+mod grants;
+mod hooks;
+mod http;
+mod key_value;
+mod limits;
+mod redis_server;
+mod sqlite;
+mod stop;

@@ -1,0 +1,47 @@
+//! A graceful stop.
+
+use std::time::{Duration, Instant};
+
+use crate::app::App;
+
+#[tokio::test]
+async fn running_requests_finish_and_new_ones_are_refused() {
+    let app = App::new("").start().await;
+    let url = app.url("/do/sleep?ms=600");
+    let (client, address) = (app.client.clone(), app.host.addr());
+    let running = tokio::spawn(async move { client.get(url).send().await.unwrap().status() });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let begun = Instant::now();
+    app.host.stop().await;
+    let took = begun.elapsed();
+    assert_eq!(running.await.unwrap(), 200);
+    assert!(
+        (Duration::from_millis(200)..Duration::from_secs(3)).contains(&took),
+        "{took:?}"
+    );
+    assert!(tokio::net::TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_running_message_handler_finishes() {
+    let app = App::new(crate::channels::LISTENS).start().await;
+    app.host.publish("c", "slow 400").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    app.host.stop().await;
+    let app = app.app.start().await;
+    assert_eq!(app.messages(1).await, ["slow 400"]);
+}
+
+#[tokio::test]
+async fn a_dropped_host_frees_its_address() {
+    let app = App::new("").start().await;
+    let address = app.host.addr();
+    drop(app.host);
+    for _ in 0..50 {
+        if tokio::net::TcpListener::bind(address).await.is_ok() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("{address} is still taken");
+}
