@@ -10,7 +10,8 @@ pub const SPEC_VERSION: &str = "1.0";
 /// What `data` holds: a record of this WIT interface.
 pub const DATA_SCHEMA: &str = "wasmart:saga/messages@1.0.0";
 
-/// One event. Field names are CloudEvents attributes; `causationid` and `traceparent` are extensions.
+/// One event. Field names are CloudEvents attributes; `causationid`, `receiver` and `traceparent` are
+/// extensions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// Always [`SPEC_VERSION`].
@@ -35,6 +36,10 @@ pub struct Event {
     /// In answers: the id of the event that is answered.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub causationid: Option<String>,
+    /// The only service that takes it in (`/users`), where a channel has several that each must
+    /// answer; without it, all that listen.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub receiver: Option<String>,
     /// The payload: the record of [`crate::messages`] that belongs to the type.
     pub data: Value,
 }
@@ -125,6 +130,7 @@ mod tests {
             dataschema: DATA_SCHEMA.into(),
             traceparent: None,
             causationid: None,
+            receiver: None,
             data: serde_json::json!({"order_id": "o1"}),
         }
     }

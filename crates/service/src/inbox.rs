@@ -118,11 +118,13 @@ pub async fn receive(
     Ok(())
 }
 
-/// Acknowledgements go to all on one channel; those of others are not worth a transaction.
+/// Acknowledgements go to all on one channel, and so do events for one receiver; those for others
+/// are not worth a transaction.
 fn concerns(service: &Service, parsed: &Parsed) -> bool {
     match parsed {
         Ok(event) if event.kind == ACK => event.subject.as_deref() == Some(&service.source()),
-        _ => true,
+        Ok(event) => event.receiver.as_ref().is_none_or(|receiver| *receiver == service.source()),
+        Err(_) => true,
     }
 }
 

@@ -46,6 +46,7 @@ pub fn event(service: &Service, kind: &str, subject: &str, data: &impl Serialize
         dataschema: DATA_SCHEMA.to_owned(),
         traceparent: None,
         causationid: None,
+        receiver: None,
         data: serde_json::to_value(data).unwrap_or_default(),
     }
 }
@@ -60,6 +61,21 @@ pub async fn enqueue(tx: &Tx, channel: &str, event: &Event) -> Result<(), DbErro
         &[&event.id, &channel, &event.subject, &json, &now, &now],
     )
     .await
+}
+
+/// Puts an event into the outbox once for each of these services (`users`, …), each of which answers
+/// for itself: a channel reaches all of them, but one row is dropped at the first answer.
+pub async fn enqueue_for(
+    tx: &Tx,
+    channel: &str,
+    receivers: &[&str],
+    event: &Event,
+) -> Result<(), DbError> {
+    for receiver in receivers {
+        let receiver = Some(format!("/{receiver}"));
+        enqueue(tx, channel, &Event { id: new_id(), receiver, ..event.clone() }).await?;
+    }
+    Ok(())
 }
 
 /// An answer names these events: they need not be sent again.

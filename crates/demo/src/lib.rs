@@ -1,0 +1,155 @@
+//! What `cargo xtask up --demo` puts into an empty shop: a catalogue and two users with money, all
+//! through the shop's own HTTP API. Doing it again changes nothing.
+
+use serde_json::{Value, json};
+use thiserror::Error;
+use ureq::Agent;
+use ureq::http::Response;
+
+/// The first administrator of a demonstration, unless another is named.
+pub const ADMIN: User = User {
+    email: "admin@example.com",
+    password: "demo-admin-password",
+};
+/// The users: one with enough money for anything, one with enough for little.
+pub const USERS: [(User, i64); 2] = [
+    (
+        User {
+            email: "ann@example.com",
+            password: "demo-ann-password",
+        },
+        500_000,
+    ),
+    (
+        User {
+            email: "bob@example.com",
+            password: "demo-bob-password",
+        },
+        2_000,
+    ),
+];
+/// Name, description, price in cents, pieces.
+const CATALOGUE: [(&str, &str, i64, i64); 6] = [
+    ("Teapot", "Stoneware, one litre", 3_490, 40),
+    ("Green tea", "Sencha, 100 g", 1_250, 200),
+    ("Kettle", "Stainless steel, with a thermometer", 5_900, 15),
+    ("Cup", "Porcelain, 200 ml", 890, 120),
+    ("Tea tray", "Bamboo", 2_100, 25),
+    ("Samovar", "Brass, five litres; the last one", 79_900, 1),
+];
+
+/// Somebody who can log in.
+pub struct User {
+    /// The login.
+    pub email: &'static str,
+    /// In the clear: this is a demonstration.
+    pub password: &'static str,
+}
+
+/// Why the shop could not be filled.
+#[derive(Debug, Error)]
+pub enum DemoError {
+    /// No answer.
+    #[error("{path}: {source}")]
+    Http {
+        /// What was asked.
+        path: String,
+        /// Why there is no answer.
+        source: Box<ureq::Error>,
+    },
+    /// Another answer than the demonstration needs.
+    #[error("{path} answered {status}: {body}")]
+    Refused {
+        /// What was asked.
+        path: String,
+        /// The answer's status.
+        status: u16,
+        /// The answer's body.
+        body: String,
+    },
+}
+
+/// Fills the shop at `base` (`http://127.0.0.1:3000`). The administrator must be the one that the
+/// shop was started with.
+///
+/// # Errors
+/// [`DemoError`] when the shop does not answer, or not as a shop that may be filled.
+pub fn seed(base: &str, admin_email: &str, admin_password: &str) -> Result<(), DemoError> {
+    let shop = Shop {
+        base: base.trim_end_matches('/').to_owned(),
+        agent: Agent::new_with_config(Agent::config_builder().http_status_as_error(false).build()),
+    };
+    let login = json!({"login": admin_email, "password": admin_password});
+    let admin = shop.post("/api/v1/auth/login", None, &login, &[200])?;
+    let token = admin["access_token"].as_str().unwrap_or_default();
+    let there = shop.get("/api/v1/items?limit=1")?;
+    if there["data"].as_array().is_some_and(Vec::is_empty) {
+        for (name, description, price, quantity) in CATALOGUE {
+            let item = json!({"name": name, "description": description, "price": price,
+                "quantity": quantity});
+            shop.post("/api/v1/items", Some(token), &item, &[201])?;
+        }
+    }
+    for (user, money) in USERS {
+        let account = json!({"email": user.email, "password": user.password});
+        let made = shop.post("/api/v1/auth/register", None, &account, &[201, 409])?;
+        if let Some(token) = made["access_token"].as_str() {
+            let deposit = json!({"amount": money});
+            shop.post(
+                "/api/v1/billing/account/deposit",
+                Some(token),
+                &deposit,
+                &[200],
+            )?;
+        }
+    }
+    Ok(())
+}
+
+struct Shop {
+    base: String,
+    agent: Agent,
+}
+
+impl Shop {
+    fn get(&self, path: &str) -> Result<Value, DemoError> {
+        let answer = self.agent.get(format!("{}{path}", self.base)).call();
+        read(path, answer, &[200])
+    }
+
+    fn post(
+        &self,
+        path: &str,
+        token: Option<&str>,
+        body: &Value,
+        expected: &[u16],
+    ) -> Result<Value, DemoError> {
+        let mut request = self.agent.post(format!("{}{path}", self.base));
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        read(path, request.send_json(body), expected)
+    }
+}
+
+fn read(
+    path: &str,
+    answer: Result<Response<ureq::Body>, ureq::Error>,
+    expected: &[u16],
+) -> Result<Value, DemoError> {
+    let failed = |error| DemoError::Http {
+        path: path.to_owned(),
+        source: Box::new(error),
+    };
+    let mut answer = answer.map_err(failed)?;
+    let status = answer.status().as_u16();
+    let body = answer.body_mut().read_to_string().map_err(failed)?;
+    if !expected.contains(&status) {
+        return Err(DemoError::Refused {
+            path: path.to_owned(),
+            status,
+            body,
+        });
+    }
+    Ok(serde_json::from_str(&body).unwrap_or_default())
+}

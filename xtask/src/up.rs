@@ -1,0 +1,227 @@
+//! `cargo xtask up`: from a fresh clone to a running shop.
+
+use crate::{HostKind, build, root, spin};
+use anyhow::{Context, bail};
+use clap::Args;
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, ExitCode};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+use wasmart_demo::{ADMIN, USERS};
+use wasmart_keys::KeySet;
+
+/// Where Redis is when Spin needs one and none is named.
+const DEFAULT_REDIS: &str = "redis://127.0.0.1:6379";
+/// How long a host may take to answer for the first time; compiling a cold cache is most of it.
+const START: Duration = Duration::from_secs(120);
+
+#[derive(Args)]
+pub struct Up {
+    /// Address to serve on
+    #[arg(long, default_value = "127.0.0.1:3000")]
+    listen: SocketAddr,
+
+    /// Put a catalogue, an administrator and two users with money in
+    #[arg(long)]
+    demo: bool,
+
+    /// A Redis server for the channels (redis://host:port); without, the embedded host delivers itself
+    #[arg(long, value_name = "URL")]
+    redis: Option<String>,
+
+    /// What runs the components
+    #[arg(long, value_enum, default_value_t = HostKind::Embedded)]
+    host: HostKind,
+}
+
+impl Up {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        if self.host == HostKind::Spin {
+            spin::check_version()?;
+            spin::check_redis(self.redis.as_deref().unwrap_or(DEFAULT_REDIS))?;
+        }
+        if TcpStream::connect_timeout(&self.listen, Duration::from_millis(200)).is_ok() {
+            bail!(
+                "{} is in use: stop what serves there, or choose another with --listen",
+                self.listen
+            );
+        }
+        build::components()?;
+        let keys = KeySet::load_or_create(&root().join(".wasmart").join("keys"))?;
+        let mut host = Running::start(self.command(&keys)?)?;
+        host.wait_until_ready(self.listen)?;
+        if self.demo {
+            let (email, password) = admin();
+            wasmart_demo::seed(&self.base(), &email, &password)
+                .context("the shop runs, but the demonstration could not be put in")?;
+        }
+        self.greet();
+        let _ticks = (self.host == HostKind::Spin).then(|| Ticks::start(&self.base(), &keys));
+        host.wait()
+    }
+
+    fn command(&self, keys: &KeySet) -> anyhow::Result<Command> {
+        let mut command = match self.host {
+            HostKind::Spin => spin::up(self.listen),
+            HostKind::Embedded => {
+                let mut command = Command::new(build::host()?);
+                command
+                    .args(["up", "--listen"])
+                    .arg(self.listen.to_string())
+                    .current_dir(root());
+                command
+            }
+        };
+        let base = self.base();
+        let (email, password) = admin();
+        let mut variables = keys.variables().to_vec();
+        variables.push(("issuer", &base));
+        if self.demo {
+            variables.extend([
+                ("admin_email", email.as_str()),
+                ("admin_password", &password),
+            ]);
+        }
+        // What the environment says goes first, but for what was said on the command line.
+        variables.retain(|(name, _)| std::env::var_os(variable(name)).is_none());
+        variables.extend(self.redis.as_deref().map(|url| ("redis_url", url)));
+        command.envs(
+            variables
+                .into_iter()
+                .map(|(name, value)| (variable(name), value)),
+        );
+        Ok(command)
+    }
+
+    fn base(&self) -> String {
+        format!("http://{}", self.listen)
+    }
+
+    fn greet(&self) {
+        let base = self.base();
+        println!("\nThe shop is open at {base}");
+        println!("  items            {base}/api/v1/items");
+        println!("  public keys      {base}/.well-known/jwks.json");
+        println!("  data and keys    .wasmart/ (remove with `cargo xtask clean-data`)");
+        if self.demo {
+            println!("  administrator    {} / {}", admin().0, admin().1);
+            for (user, _) in USERS {
+                println!("  customer         {} / {}", user.email, user.password);
+            }
+        }
+        println!("\nFirst steps (the rest is in README.md):");
+        println!("  curl -s {base}/api/v1/auth/register -H 'content-type: application/json' \\");
+        println!("    -d '{{\"email\": \"me@example.com\", \"password\": \"correct horse\"}}'");
+        println!("\nCtrl-C stops it.");
+    }
+}
+
+/// The environment's name of an application variable, for both hosts.
+fn variable(name: &str) -> String {
+    format!("SPIN_VARIABLE_{}", name.to_uppercase())
+}
+
+/// The demonstration's administrator, unless the environment names another.
+fn admin() -> (String, String) {
+    let or = |name: &str, default: &str| {
+        std::env::var(variable(name)).unwrap_or_else(|_| default.to_owned())
+    };
+    (
+        or("admin_email", ADMIN.email),
+        or("admin_password", ADMIN.password),
+    )
+}
+
+/// The host's process. It stops when this one is told to.
+struct Running {
+    child: Child,
+    stopping: Arc<AtomicBool>,
+}
+
+impl Running {
+    fn start(mut command: Command) -> anyhow::Result<Running> {
+        static HOST: OnceLock<u32> = OnceLock::new();
+        let program = command.get_program().to_owned();
+        let stopping = Arc::new(AtomicBool::new(false));
+        let seen = stopping.clone();
+        // Ctrl-C reaches the host from the terminal, a plain `kill` of this process does not: pass it on.
+        // A host that was told twice still stops once.
+        ctrlc::set_handler(move || {
+            seen.store(true, Ordering::Relaxed);
+            if let Some(pid) = HOST.get() {
+                Command::new("kill")
+                    .args(["-TERM", &pid.to_string()])
+                    .status()
+                    .ok();
+            }
+        })
+        .context("can't listen for Ctrl-C")?;
+        let child = command
+            .spawn()
+            .with_context(|| format!("can't start {}", program.display()))?;
+        HOST.get_or_init(|| child.id());
+        Ok(Running { child, stopping })
+    }
+
+    fn wait_until_ready(&mut self, listen: SocketAddr) -> anyhow::Result<()> {
+        let started = Instant::now();
+        while TcpStream::connect_timeout(&listen, Duration::from_millis(200)).is_err() {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("the host ended before it served ({status}); its own words are above");
+            }
+            if started.elapsed() > START {
+                self.child.kill().ok();
+                bail!("the host does not serve after {} s", START.as_secs());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    fn wait(mut self) -> anyhow::Result<ExitCode> {
+        let status = self.child.wait()?;
+        if status.success() || self.stopping.load(Ordering::Relaxed) {
+            return Ok(ExitCode::SUCCESS);
+        }
+        bail!("the host ended ({status})")
+    }
+}
+
+/// Spin has no timer: this calls the tick's paths, as a cron job would.
+struct Ticks {
+    stop: Arc<AtomicBool>,
+}
+
+impl Ticks {
+    const EVERY: Duration = Duration::from_millis(500);
+
+    fn start(base: &str, keys: &KeySet) -> Ticks {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let secret = keys.internal_secret().to_owned();
+        let paths: Vec<String> = ["orders", "billing", "auth", "stock"]
+            .iter()
+            .map(|service| format!("{base}/internal/{service}/tick"))
+            .collect();
+        std::thread::spawn(move || {
+            while !stopped.load(Ordering::Relaxed) {
+                for path in &paths {
+                    // A tick that fails is followed by another.
+                    ureq::post(path)
+                        .header("x-internal-secret", &secret)
+                        .send_empty()
+                        .ok();
+                }
+                std::thread::sleep(Ticks::EVERY);
+            }
+        });
+        Ticks { stop }
+    }
+}
+
+impl Drop for Ticks {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
