@@ -38,6 +38,8 @@ fn main() {
     fs::write(out.join("bindings.rs"), bindings).expect("OUT_DIR can be written");
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed={}", wit.display());
+    // Another version of the crate is another folder.
+    println!("cargo::rerun-if-changed=../Cargo.lock");
 }
 
 /// The folder of the `spin-sdk` that the workspace's lock file names.

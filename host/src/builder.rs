@@ -193,7 +193,7 @@ impl HostBuilder {
             Redis::Server(_) => true,
             Redis::InProcess => false,
             Redis::Auto => variables
-                .from_outside(REDIS_VARIABLE)
+                .given_outside(REDIS_VARIABLE)
                 .is_some_and(|url| !url.is_empty()),
         };
         faults.check()?;

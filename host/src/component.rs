@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use tokio::sync::Semaphore;
 use wasmtime::component::{Instance, InstancePre};
-use wasmtime::{Engine, Store};
+use wasmtime::{Engine, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
 
 use crate::app::App;
@@ -15,7 +15,7 @@ use crate::grants::Grants;
 use crate::guest_log::GuestLog;
 use crate::http::outbound::Outbound;
 use crate::http::pool::HttpPool;
-use crate::limits::INSTANCE_WAIT;
+use crate::limits::{BUSY_TICKS, EPOCH_TICK, INSTANCE_WAIT};
 use crate::state::HostState;
 
 /// One component of the application that some trigger leads to.
@@ -41,6 +41,15 @@ pub(crate) struct Instances {
     pub app: Weak<App>,
 }
 
+/// At each interrupt a guest makes way; one that has been busy for long waits a beat as well.
+fn let_others_run(state: &mut HostState) -> UpdateDeadline {
+    state.busy_ticks = state.busy_ticks.saturating_add(1);
+    if state.busy_ticks <= BUSY_TICKS {
+        return UpdateDeadline::Yield(1);
+    }
+    UpdateDeadline::YieldCustom(1, Box::pin(tokio::time::sleep(EPOCH_TICK)))
+}
+
 /// The host has as many instances as it may.
 #[derive(Debug, thiserror::Error)]
 #[error("no room for another instance within {INSTANCE_WAIT:?}")]
@@ -64,8 +73,8 @@ impl Instances {
         );
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.memory);
-        store.epoch_deadline_async_yield_and_update(1);
         store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|mut store| Ok(let_others_run(store.data_mut())));
         Ok(store)
     }
 

@@ -47,6 +47,11 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// a guest that never yields.
 pub const EPOCH_TICK: Duration = Duration::from_millis(10);
 
+/// Interrupts that an instance may see since its last request began and still count as at work: hashing a
+/// password takes 40 ms, a signature 16 ms. Beyond, it runs only every other beat, so that loops without end
+/// slow the rest down by half at most until they time out.
+pub const BUSY_TICKS: u32 = 25;
+
 /// Requests inside the host at once; more are answered 503 rather than queued without end.
 pub const REQUESTS_IN_FLIGHT: usize = 2048;
 

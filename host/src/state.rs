@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 use wasmtime::component::{HasData, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -21,6 +21,10 @@ pub(crate) struct HostState {
     pub memory: MemoryLimit,
     /// Databases, stores and connections the guest has open.
     pub open_handles: usize,
+    /// Interrupts since the last request or message began.
+    pub busy_ticks: u32,
+    /// Ends the instance from a place that cannot trap.
+    pub kill: Arc<Notify>,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     outbound: Outbound,
@@ -38,6 +42,7 @@ impl HostState {
         permit: OwnedSemaphorePermit,
     ) -> Self {
         Self {
+            kill: outbound.kill.clone(),
             grants,
             calls,
             memory,
@@ -45,6 +50,7 @@ impl HostState {
             outbound,
             table: ResourceTable::new(),
             open_handles: 0,
+            busy_ticks: 0,
             http: WasiHttpCtx::new(),
             _permit: permit,
         }

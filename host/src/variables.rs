@@ -75,7 +75,7 @@ impl Variables {
     }
 
     /// A value that did not come from the manifest's default.
-    pub fn from_outside(&self, name: &str) -> Option<&str> {
+    pub fn given_outside(&self, name: &str) -> Option<&str> {
         self.outside.get(name).map(String::as_str)
     }
 

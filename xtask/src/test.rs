@@ -49,7 +49,7 @@ impl Test {
         for name in build::COMPONENTS.iter().filter(|name| **name != "guard") {
             command.args(["--exclude", name]);
         }
-        command.args(["--exclude", "guest-*"]);
+        command.args(["--exclude", "host-test-*"]);
         if self.host == HostKind::Spin {
             command.env("WASMART_HOST", "spin");
         }

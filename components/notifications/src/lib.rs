@@ -1,1 +1,37 @@
 //! What the shop tells its users.
+
+#![allow(unsafe_code, reason = "the trigger macros generate the component's exports")]
+
+mod list;
+mod messages;
+mod store;
+mod text;
+
+use axum::Router;
+use axum::routing::{get, post};
+use spin_sdk::http::{IntoResponse, Request};
+use spin_sdk::{http_service, redis_subscriber};
+use wasmart_service::db::{DbError, Migration};
+use wasmart_service::{Service, http, inbox};
+
+static SERVICE: Service = Service {
+    name: "notifications",
+    migrations: &[Migration { version: 1, sql: include_str!("../migrations/0001_init.sql") }],
+};
+
+#[http_service]
+async fn handle(request: Request) -> impl IntoResponse {
+    http::serve(routes, request).await
+}
+
+#[redis_subscriber]
+async fn on_message(message: Vec<u8>) -> Result<(), DbError> {
+    inbox::receive(&SERVICE, &message, &messages::Notices).await
+}
+
+fn routes() -> Router {
+    Router::new()
+        .route("/api/v1/notifications", get(list::list))
+        .route("/api/v1/notifications/{id}/read", post(list::read))
+        .merge(http::probes(&SERVICE))
+}

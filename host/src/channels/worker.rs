@@ -79,16 +79,19 @@ impl Worker {
         };
         let Warm { store, guest, used } = &mut warm;
         *used += 1;
-        let answer = store
-            .run_concurrent(async |accessor| {
-                let answer = guest.call_handle_message(accessor, message.to_vec()).await;
-                // What the handler started and did not wait for still belongs to this message.
-                std::future::poll_fn(|context| accessor.poll_no_interesting_tasks(context)).await;
-                answer
-            })
-            .await
-            .and_then(std::convert::identity)
-            .map_err(|error| format!("{error:#}"))?;
+        store.data_mut().busy_ticks = 0;
+        let killed = store.data().kill.clone().notified_owned();
+        let run = store.run_concurrent(async |accessor| {
+            let answer = guest.call_handle_message(accessor, message.to_vec()).await;
+            // What the handler started and did not wait for still belongs to this message.
+            std::future::poll_fn(|context| accessor.poll_no_interesting_tasks(context)).await;
+            answer
+        });
+        let answer = tokio::select! {
+            answer = run => answer.and_then(std::convert::identity),
+            () = killed => return Err("stopped by a hook".into()),
+        };
+        let answer = answer.map_err(|error| error.root_cause().to_string())?;
         if warm.used < INSTANCE_REUSE {
             self.warm = Some(warm);
         }

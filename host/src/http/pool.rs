@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use tokio::sync::futures::OwnedNotified;
 use tokio::time::Sleep;
 use wasmtime::component::GuestTaskId;
 use wasmtime::{Store, StoreContextMut};
@@ -97,6 +98,7 @@ impl HandlerState for Maker {
     async fn instantiate(&self) -> wasmtime::Result<Instance<HostState, Expiry, Life>> {
         let (mut store, instance) = self.instances.instantiate().await?;
         let service = self.indices.load(&mut store, &instance)?;
+        let killed = Box::pin(store.data().kill.clone().notified_owned());
         Ok(Instance {
             store,
             proxy: Proxy::P3(service),
@@ -104,6 +106,7 @@ impl HandlerState for Maker {
             expiration: Expiry {
                 timeout: self.timeout,
                 sleep: Box::pin(tokio::time::sleep(INSTANCE_IDLE)),
+                killed,
             },
             state: Life {
                 component: self.instances.grants.component.clone(),
@@ -113,10 +116,12 @@ impl HandlerState for Maker {
     }
 }
 
-/// When an instance is dropped: after a while without work, or when its work outlasts the timeout.
+/// When an instance is dropped: after a while without work, when its work outlasts the timeout, or when a
+/// hook says so.
 struct Expiry {
     timeout: Duration,
     sleep: Pin<Box<Sleep>>,
+    killed: Pin<Box<OwnedNotified>>,
 }
 
 impl WorkerExpiration for Expiry {
@@ -126,6 +131,9 @@ impl WorkerExpiration for Expiry {
         status: WorkerStatus,
         since: Instant,
     ) -> Poll<()> {
+        if self.killed.as_mut().poll(context).is_ready() {
+            return Poll::Ready(());
+        }
         let time = match status {
             WorkerStatus::Idle => INSTANCE_IDLE,
             WorkerStatus::Requests | WorkerStatus::PostReturn => self.timeout,
@@ -160,10 +168,11 @@ impl WorkerState for Life {
 
     fn on_request_start(
         &self,
-        _: StoreContextMut<'_, HostState>,
+        mut store: StoreContextMut<'_, HostState>,
         (): (),
         _: GuestTaskId,
     ) -> Pin<Box<dyn Future<Output = ()> + Send + Sync>> {
+        store.data_mut().busy_ticks = 0;
         Box::pin(tokio::time::sleep(self.timeout))
     }
 

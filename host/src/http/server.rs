@@ -64,8 +64,7 @@ fn builder() -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .header_read_timeout(limits::HEADER_READ_TIMEOUT)
         .max_buf_size(limits::REQUEST_HEAD_BYTES)
-        .max_headers(limits::REQUEST_HEADERS)
-        .half_close(true);
+        .max_headers(limits::REQUEST_HEADERS);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -35,11 +35,7 @@ fn fill(
     parameters: Vec<Value>,
 ) -> Result<(), Error> {
     let mut statement = connection.prepare_cached(sql).map_err(io)?;
-    outcome.columns = statement
-        .column_names()
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
+    outcome.columns = statement.column_names().map(str::to_owned).collect();
     let width = outcome.columns.len();
     let mut rows = statement
         .query(params_from_iter(parameters.into_iter().map(parameter)))

@@ -53,6 +53,33 @@ async fn a_hook_sees_the_calls() {
 }
 
 #[tokio::test]
+async fn a_component_is_stopped_at_a_request_it_sends() {
+    for (stop_before, stop_after, served) in [(Some(1), None, 1), (None, Some(1), 2)] {
+        let recorder = Recorder {
+            stop_before,
+            stop_after,
+            ..Recorder::default()
+        };
+        let app = App::new("allowed_outbound_hosts = ['http://other.spin.internal']").component(
+            "other",
+            "probe",
+            "/other/...",
+            "",
+        );
+        let builder = app.builder().call_hook(Arc::new(recorder));
+        let app = app.start_with(builder).await;
+        let begun = std::time::Instant::now();
+        let url = "/do/fetch?url=http://other.spin.internal/do/served";
+        assert_eq!(app.get(url).await.0, 500);
+        assert!(
+            begun.elapsed() < std::time::Duration::from_secs(5),
+            "it waited for the timeout"
+        );
+        assert_eq!(app.get("/other/do/served").await, (200, served.to_string()));
+    }
+}
+
+#[tokio::test]
 async fn a_component_is_stopped_before_or_after_an_effect() {
     for (stop_before, stop_after, rows) in [(Some(3), None, 0), (None, Some(3), 1)] {
         let recorder = Recorder {

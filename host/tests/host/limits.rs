@@ -6,7 +6,7 @@ use crate::app::App;
 
 const TIMEOUT: Duration = Duration::from_millis(800);
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_endless_loop_ends_in_a_timeout_and_others_go_on() {
     let app = App::new("").component("other", "probe", "/other/...", "");
     let builder = app.builder().request_timeout(TIMEOUT);

@@ -1,0 +1,59 @@
+//! What a client shows to stay logged in or to log out: a refresh token, in the body or the cookie.
+
+use axum::body::Body;
+use axum::extract::FromRequest;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE};
+use http::{HeaderMap, Request};
+use serde::Deserialize;
+use wasmart_service::http::{Input, Problem};
+
+/// The refresh token of a request, where it has one. The body wins over the cookie.
+pub struct RefreshToken(pub Option<String>);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Given {
+    refresh_token: Option<String>,
+}
+
+impl<S: Sync> FromRequest<S> for RefreshToken {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request<Body>, state: &S) -> Result<RefreshToken, Problem> {
+        let cookie = cookie(request.headers(), "refresh_token");
+        let headers = request.headers();
+        let is_empty = headers.get(CONTENT_LENGTH).is_some_and(|length| length == "0");
+        if is_empty || !headers.contains_key(CONTENT_TYPE) {
+            return Ok(RefreshToken(cookie));
+        }
+        let Input(given) = Input::<Given>::from_request(request, state).await?;
+        Ok(RefreshToken(given.refresh_token.or(cookie)))
+    }
+}
+
+fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|cookies| cookies.split(';'))
+        .filter_map(|cookie| cookie.trim().split_once('='))
+        .find(|(key, value)| *key == name && !value.is_empty())
+        .map(|(_, value)| value.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn a_cookie_is_found_among_others() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(cookie(&headers, "refresh_token"), None);
+        headers.append(COOKIE, HeaderValue::from_static("a=b; xrefresh_token=no; refresh_token="));
+        assert_eq!(cookie(&headers, "refresh_token"), None);
+        headers.append(COOKIE, HeaderValue::from_static("c; refresh_token=yes=; d=e"));
+        assert_eq!(cookie(&headers, "refresh_token").as_deref(), Some("yes="));
+    }
+}

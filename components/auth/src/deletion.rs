@@ -1,0 +1,34 @@
+//! `DELETE /internal/auth/users/{id}`: the end of an account. Asked for by users, which checks who
+//! may; told to all who keep something for the account.
+
+use crate::store::Deleted;
+use crate::{SERVICE, revocation, store};
+use http::{HeaderMap, StatusCode};
+use wasmart_contracts::messages::AccountDeleted;
+use wasmart_service::db::Db;
+use wasmart_service::http::{Id, Problem, internal_only};
+use wasmart_service::outbox;
+
+/// 204 as often as it is asked; 404 only for an account that never was.
+pub async fn delete(headers: HeaderMap, Id(id): Id) -> Result<StatusCode, Problem> {
+    internal_only(&headers).await?;
+    let tx = Db::open(&SERVICE).await?.begin().await?;
+    match store::delete_account(&tx, &id).await? {
+        Deleted::Unknown => {
+            tx.rollback().await?;
+            return Err(Problem::not_found("account"));
+        }
+        Deleted::Before => tx.rollback().await?,
+        Deleted::Now => {
+            revocation::revoke_account(&tx, &id).await?;
+            let data = AccountDeleted { user_id: id.clone() };
+            let event = outbox::event(&SERVICE, "account.deleted", &id, &data);
+            let receivers = ["users", "billing", "notifications"];
+            outbox::enqueue_for(&tx, "accounts", &receivers, &event).await?;
+            tx.commit().await?;
+        }
+    }
+    revocation::apply(&Db::open(&SERVICE).await?).await?;
+    outbox::drain(&SERVICE).await;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,67 @@
+//! The first administrator: named by the variables `admin_email` and `admin_password`, made when
+//! there is no account with that email. An account that is there is left alone.
+
+use crate::store::{self, Account};
+use crate::{SERVICE, passwords, register};
+use std::sync::atomic::{AtomicBool, Ordering};
+use wasmart_contracts::messages::AccountRegistered;
+use wasmart_domain::account::{Role, check_password, normalize_email};
+use wasmart_service::db::Db;
+use wasmart_service::http::Problem;
+use wasmart_service::{clock, config, new_id, outbox};
+
+static DONE: AtomicBool = AtomicBool::new(false);
+
+/// Called before anyone can register or log in, so that nobody else gets that email first. Costs one
+/// look-up in the life of an instance.
+pub async fn ensure() -> Result<(), Problem> {
+    if DONE.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    let email = config::optional("admin_email").await;
+    let password = config::optional("admin_password").await;
+    if let (Some(email), Some(password)) = (email, password) {
+        match (normalize_email(&email), check_password(&password)) {
+            (Ok(email), Ok(())) => make(email, &password).await?,
+            (Err(error), _) => eprintln!("no first admin: admin_email {error}"),
+            (_, Err(error)) => eprintln!("no first admin: admin_password {error}"),
+        }
+    }
+    DONE.store(true, Ordering::Relaxed);
+    Ok(())
+}
+
+async fn make(email: String, password: &str) -> Result<(), Problem> {
+    let db = Db::open(&SERVICE).await?;
+    if store::taken(&db, &email, None).await?.is_some() {
+        return Ok(());
+    }
+    let password_hash = passwords::hash(password)?;
+    let tx = db.begin().await?;
+    // Another instance may have been faster.
+    if store::taken(&tx, &email, None).await?.is_some() {
+        return Ok(tx.rollback().await?);
+    }
+    let account = Account {
+        id: new_id(),
+        email: Some(email.clone()),
+        username: None,
+        role: Role::Admin,
+        created_at: clock::now_ms(),
+    };
+    store::insert_account(&tx, &account, &password_hash).await?;
+    let registered = AccountRegistered {
+        user_id: account.id,
+        email,
+        username: None,
+        first_name: None,
+        last_name: None,
+        phone: None,
+        language: None,
+    };
+    register::announce(&tx, registered).await?;
+    tx.commit().await?;
+    eprintln!("the first admin is made");
+    outbox::drain(&SERVICE).await;
+    Ok(())
+}

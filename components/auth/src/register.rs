@@ -1,0 +1,118 @@
+//! `POST /auth/register`: a new account, logged in at once.
+
+use crate::session::{Family, Session};
+use crate::store::{self, Account, Taken};
+use crate::{SERVICE, first_admin, passwords};
+use axum::response::Response;
+use http::StatusCode;
+use serde::Deserialize;
+use wasmart_contracts::messages::AccountRegistered;
+use wasmart_domain::account::{Role, check_password, normalize_email, normalize_username};
+use wasmart_service::db::{Db, DbError, Tx};
+use wasmart_service::http::{FieldError, Input, Problem};
+use wasmart_service::{clock, new_id, outbox};
+
+/// Characters of a name, a phone number or a language.
+const MAX_TEXT: usize = 100;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Register {
+    email: String,
+    password: String,
+    username: Option<String>,
+    first_name: Option<String>,
+    last_name: Option<String>,
+    phone: Option<String>,
+    language: Option<String>,
+}
+
+pub async fn register(Input(input): Input<Register>) -> Result<Response, Problem> {
+    first_admin::ensure().await?;
+    let account = checked(&input)?;
+    // Looked up before the expensive part, and once more where nobody can come between.
+    refuse_taken(&Db::open(&SERVICE).await?, &account).await?;
+    let password_hash = passwords::hash(&input.password)?;
+    let session = Session::new(account, Family::new()).await?;
+    let tx = Db::open(&SERVICE).await?.begin().await?;
+    refuse_taken(&tx, &session.account).await?;
+    insert(&tx, &session.account, &password_hash, input).await?;
+    store::insert_session(&tx, &session).await?;
+    tx.commit().await?;
+    outbox::drain(&SERVICE).await;
+    session.answer(StatusCode::CREATED)
+}
+
+/// The new row, and the word to those who keep something for each account.
+async fn insert(tx: &Tx, account: &Account, password_hash: &str, input: Register) -> Result<(), DbError> {
+    store::insert_account(tx, account, password_hash).await?;
+    announce(
+        tx,
+        AccountRegistered {
+            user_id: account.id.clone(),
+            email: account.email.clone().unwrap_or_default(),
+            username: account.username.clone(),
+            first_name: input.first_name,
+            last_name: input.last_name,
+            phone: input.phone,
+            language: input.language,
+        },
+    )
+    .await
+}
+
+/// Tells of an account, in the transaction that makes it.
+pub async fn announce(tx: &Tx, registered: AccountRegistered) -> Result<(), DbError> {
+    let event = outbox::event(&SERVICE, "account.registered", &registered.user_id, &registered);
+    outbox::enqueue_for(tx, "accounts", &["users", "billing"], &event).await
+}
+
+async fn refuse_taken(db: &Db, account: &Account) -> Result<(), Problem> {
+    let email = account.email.as_deref().unwrap_or_default();
+    match store::taken(db, email, account.username.as_deref()).await? {
+        None => Ok(()),
+        Some(Taken::Email) => {
+            Err(Problem::conflict("email-taken", "There is an account with this email"))
+        }
+        Some(Taken::Username) => {
+            Err(Problem::conflict("username-taken", "There is an account with this username"))
+        }
+    }
+}
+
+/// All faults of the input at once.
+fn checked(input: &Register) -> Result<Account, Problem> {
+    let mut errors = Vec::new();
+    let mut fault = |field: &str, detail: String| {
+        errors.push(FieldError { field: field.to_owned(), detail });
+    };
+    let email = normalize_email(&input.email).map_err(|error| fault("email", error.to_string())).ok();
+    if let Err(error) = check_password(&input.password) {
+        fault("password", error.to_string());
+    }
+    let username = input.username.as_deref().and_then(|username| {
+        normalize_username(username).map_err(|error| fault("username", error.to_string())).ok()
+    });
+    for (field, value) in [
+        ("first_name", &input.first_name),
+        ("last_name", &input.last_name),
+        ("phone", &input.phone),
+        ("language", &input.language),
+    ] {
+        if value.as_deref().is_some_and(|value| !is_text(value)) {
+            fault(field, format!("must have 1 to {MAX_TEXT} characters"));
+        }
+    }
+    if errors.is_empty() {
+        let (id, created_at) = (new_id(), clock::now_ms());
+        Ok(Account { id, email, username, role: Role::Customer, created_at })
+    } else {
+        Err(Problem::fields(errors))
+    }
+}
+
+fn is_text(value: &str) -> bool {
+    (1..=MAX_TEXT).contains(&value.trim().chars().count())
+        && value.chars().count() <= MAX_TEXT
+        && !value.contains(char::is_control)
+}

@@ -1,0 +1,17 @@
+//! `POST /internal/auth/tick`: what falls due without anyone asking.
+
+use crate::{SERVICE, first_admin, revocation};
+use http::{HeaderMap, StatusCode};
+use wasmart_service::db::Db;
+use wasmart_service::http::{Problem, internal_only};
+use wasmart_service::outbox;
+
+pub async fn tick(headers: HeaderMap) -> Result<StatusCode, Problem> {
+    internal_only(&headers).await?;
+    first_admin::ensure().await?;
+    outbox::drain(&SERVICE).await;
+    let db = Db::open(&SERVICE).await?;
+    revocation::apply(&db).await?;
+    revocation::sweep(&db).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,30 @@
+//! What the services report, turned into notifications: at most one per event.
+
+use crate::{store, text};
+use wasmart_contracts::envelope::Event;
+use wasmart_contracts::messages::{AccountDeleted, DepositNotice, OrderNotice};
+use wasmart_service::db::Tx;
+use wasmart_service::inbox::{Handled, Handler, Refusal};
+
+pub struct Notices;
+
+impl Handler for Notices {
+    async fn handle(&self, tx: &Tx, event: &Event) -> Result<Handled, Refusal> {
+        match event.kind.as_str() {
+            "order.created" | "order.paid" | "order.completed" | "order.canceled" | "order.rejected" => {
+                let notice: OrderNotice = event.payload()?;
+                let text = text::order(&event.kind, &notice);
+                store::insert(tx, event, &notice.user_id, &text, Some(&notice.order_id)).await?;
+            }
+            "deposit.accepted" => {
+                let notice: DepositNotice = event.payload()?;
+                store::insert(tx, event, &notice.user_id, &text::deposit(&notice), None).await?;
+            }
+            "account.deleted" => {
+                store::forget(tx, &event.payload::<AccountDeleted>()?.user_id).await?;
+            }
+            other => return Err(Refusal::Poison(format!("{other} is not for notifications"))),
+        }
+        Ok(Handled::Ack)
+    }
+}

@@ -1,0 +1,24 @@
+//! What auth tells of accounts.
+
+use crate::store;
+use wasmart_contracts::envelope::Event;
+use wasmart_contracts::messages::{AccountDeleted, AccountRegistered};
+use wasmart_service::db::Tx;
+use wasmart_service::inbox::{Handled, Handler, Refusal};
+
+pub struct Accounts;
+
+impl Handler for Accounts {
+    async fn handle(&self, tx: &Tx, event: &Event) -> Result<Handled, Refusal> {
+        match event.kind.as_str() {
+            "account.registered" => {
+                store::register(tx, &event.payload::<AccountRegistered>()?).await?;
+            }
+            "account.deleted" => {
+                store::delete(tx, &event.payload::<AccountDeleted>()?.user_id).await?;
+            }
+            other => return Err(Refusal::Poison(format!("{other} is not for users"))),
+        }
+        Ok(Handled::Ack)
+    }
+}

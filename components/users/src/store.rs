@@ -1,0 +1,132 @@
+//! The SQL of users.
+
+use crate::input::Changes;
+use serde::Serialize;
+use wasmart_contracts::messages::AccountRegistered;
+use wasmart_service::clock;
+use wasmart_service::db::{Db, DbError, Row, ToValue, Tx};
+use wasmart_service::guard::Caller;
+
+const PROFILE: &str =
+    "id, email, username, first_name, last_name, phone, language, created_at, updated_at";
+
+/// A profile, as its owner sees it.
+#[derive(Debug, Serialize)]
+pub struct Profile {
+    pub id: String,
+    email: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phone: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    language: Option<String>,
+    created_at: String,
+    updated_at: String,
+}
+
+fn profile(row: &Row) -> Result<Profile, DbError> {
+    Ok(Profile {
+        id: row.text(0)?,
+        email: row.opt_text(1)?,
+        username: row.opt_text(2)?,
+        first_name: row.opt_text(3)?,
+        last_name: row.opt_text(4)?,
+        phone: row.opt_text(5)?,
+        language: row.opt_text(6)?,
+        created_at: clock::rfc3339(row.int(7)?),
+        updated_at: clock::rfc3339(row.int(8)?),
+    })
+}
+
+/// A profile that is not deleted.
+pub async fn find(db: &Db, id: &str) -> Result<Option<Profile>, DbError> {
+    let sql = format!("SELECT {PROFILE} FROM profiles WHERE id = ? AND deleted_at IS NULL");
+    db.first(&sql, &[&id]).await?.map(|row| profile(&row)).transpose()
+}
+
+/// The caller's own profile; made from the token where the news of the registration is still on its
+/// way. None for an account that is deleted.
+pub async fn own(db: &Db, caller: &Caller) -> Result<Option<Profile>, DbError> {
+    if let Some(profile) = find(db, &caller.id).await? {
+        return Ok(Some(profile));
+    }
+    db.execute(
+        "INSERT INTO profiles (id, email, username, registered, created_at, updated_at)
+         VALUES (?1, ?2, ?3, 0, ?4, ?4) ON CONFLICT (id) DO NOTHING",
+        &[&caller.id, &caller.email, &caller.username, &clock::now_ms()],
+    )
+    .await?;
+    find(db, &caller.id).await
+}
+
+/// Takes in a registration. What the owner has set in the meantime stays; a repeat changes nothing.
+pub async fn register(tx: &Tx, account: &AccountRegistered) -> Result<(), DbError> {
+    tx.execute(
+        "INSERT INTO profiles (id, email, username, first_name, last_name, phone, language,
+                               registered, created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?8)
+         ON CONFLICT (id) DO UPDATE SET
+             email = excluded.email, username = excluded.username,
+             first_name = coalesce(first_name, excluded.first_name),
+             last_name = coalesce(last_name, excluded.last_name),
+             phone = coalesce(phone, excluded.phone),
+             language = coalesce(language, excluded.language),
+             registered = 1
+         WHERE registered = 0 AND deleted_at IS NULL",
+        &[
+            &account.user_id,
+            &account.email,
+            &account.username,
+            &account.first_name,
+            &account.last_name,
+            &account.phone,
+            &account.language,
+            &clock::now_ms(),
+        ],
+    )
+    .await
+}
+
+/// Changes what is named, in one statement, so that two changes of different fields both last.
+pub async fn change(db: &Db, id: &str, changes: &Changes) -> Result<Option<Profile>, DbError> {
+    let mut set = vec!["updated_at = ?"];
+    let now = clock::now_ms();
+    let mut params: Vec<&dyn ToValue> = vec![&now];
+    for (assignment, change) in [
+        ("first_name = ?", &changes.first_name),
+        ("last_name = ?", &changes.last_name),
+        ("phone = ?", &changes.phone),
+        ("language = ?", &changes.language),
+    ] {
+        if let Some(value) = change {
+            set.push(assignment);
+            params.push(value);
+        }
+    }
+    params.push(&id);
+    let sql = format!(
+        "UPDATE profiles SET {} WHERE id = ? AND deleted_at IS NULL RETURNING {PROFILE}",
+        set.join(", ")
+    );
+    db.first(&sql, &params).await?.map(|row| profile(&row)).transpose()
+}
+
+/// Takes everything personal off the row, or makes it empty where there is none, so that a
+/// registration that comes late finds it deleted.
+pub async fn delete(db: &Db, id: &str) -> Result<(), DbError> {
+    db.execute(
+        "INSERT INTO profiles (id, registered, created_at, updated_at, deleted_at)
+         VALUES (?1, 1, ?2, ?2, ?2)
+         ON CONFLICT (id) DO UPDATE SET email = NULL, username = NULL, first_name = NULL,
+             last_name = NULL, phone = NULL, language = NULL, registered = 1,
+             updated_at = excluded.updated_at, deleted_at = excluded.deleted_at
+         WHERE deleted_at IS NULL",
+        &[&id, &clock::now_ms()],
+    )
+    .await
+}
