@@ -1,1 +1,17 @@
-//! x
+//! The harness of the black-box tests: an [`App`] is the whole shop on a free port with folders of
+//! its own; an [`Actor`] is somebody who uses it over HTTP and knows nothing else of it; [`books`]
+//! reads the databases afterwards and tells whether they add up.
+
+pub mod actor;
+pub mod answer;
+pub mod app;
+pub mod books;
+pub mod process;
+pub mod redis;
+pub mod wait;
+pub mod workspace;
+
+pub use actor::Actor;
+pub use answer::Answer;
+pub use app::App;
+pub use wait::eventually;

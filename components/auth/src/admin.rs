@@ -26,12 +26,16 @@ pub async fn set_role(
     let role = Role::parse(&input.role)
         .ok_or_else(|| Problem::field("role", "must be customer, manager or admin"))?;
     let tx = Db::open(&SERVICE).await?.begin().await?;
-    let account = store::by_id(&tx, &id).await?.ok_or_else(|| Problem::not_found("account"))?;
+    let account = store::by_id(&tx, &id)
+        .await?
+        .ok_or_else(|| Problem::not_found("account"))?;
     if account.role == role {
         tx.rollback().await?;
         return Ok(Json(account.into()));
     }
-    let account = store::set_role(&tx, &id, role).await?.ok_or_else(|| Problem::not_found("account"))?;
+    let account = store::set_role(&tx, &id, role)
+        .await?
+        .ok_or_else(|| Problem::not_found("account"))?;
     revocation::revoke_access(&tx, &id).await?;
     tx.commit().await?;
     revocation::apply(&Db::open(&SERVICE).await?).await?;

@@ -22,7 +22,9 @@ impl<S: Sync> FromRequest<S> for RefreshToken {
     async fn from_request(request: Request<Body>, state: &S) -> Result<RefreshToken, Problem> {
         let cookie = cookie(request.headers(), "refresh_token");
         let headers = request.headers();
-        let is_empty = headers.get(CONTENT_LENGTH).is_some_and(|length| length == "0");
+        let is_empty = headers
+            .get(CONTENT_LENGTH)
+            .is_some_and(|length| length == "0");
         if is_empty || !headers.contains_key(CONTENT_TYPE) {
             return Ok(RefreshToken(cookie));
         }
@@ -51,9 +53,15 @@ mod tests {
     fn a_cookie_is_found_among_others() {
         let mut headers = HeaderMap::new();
         assert_eq!(cookie(&headers, "refresh_token"), None);
-        headers.append(COOKIE, HeaderValue::from_static("a=b; xrefresh_token=no; refresh_token="));
+        headers.append(
+            COOKIE,
+            HeaderValue::from_static("a=b; xrefresh_token=no; refresh_token="),
+        );
         assert_eq!(cookie(&headers, "refresh_token"), None);
-        headers.append(COOKIE, HeaderValue::from_static("c; refresh_token=yes=; d=e"));
+        headers.append(
+            COOKIE,
+            HeaderValue::from_static("c; refresh_token=yes=; d=e"),
+        );
         assert_eq!(cookie(&headers, "refresh_token").as_deref(), Some("yes="));
     }
 }

@@ -21,7 +21,9 @@ pub async fn delete(headers: HeaderMap, Id(id): Id) -> Result<StatusCode, Proble
         Deleted::Before => tx.rollback().await?,
         Deleted::Now => {
             revocation::revoke_account(&tx, &id).await?;
-            let data = AccountDeleted { user_id: id.clone() };
+            let data = AccountDeleted {
+                user_id: id.clone(),
+            };
             let event = outbox::event(&SERVICE, "account.deleted", &id, &data);
             let receivers = ["users", "billing", "notifications"];
             outbox::enqueue_for(&tx, "accounts", &receivers, &event).await?;

@@ -71,5 +71,7 @@ pub async fn health() -> Json<Value> {
 }
 
 async fn variable(name: &str) -> Result<String, Problem> {
-    config::get(name).await.map_err(|error| Problem::unavailable(format!("variable {name}: {error}")))
+    config::get(name)
+        .await
+        .map_err(|error| Problem::unavailable(format!("variable {name}: {error}")))
 }

@@ -1,6 +1,9 @@
 //! Accounts and tokens: register, login, logout, refresh, the public keys.
 
-#![allow(unsafe_code, reason = "the trigger macros generate the component's exports")]
+#![allow(
+    unsafe_code,
+    reason = "the trigger macros generate the component's exports"
+)]
 
 mod admin;
 mod credentials;
@@ -29,7 +32,10 @@ use wasmart_service::{Service, http};
 
 static SERVICE: Service = Service {
     name: "auth",
-    migrations: &[Migration { version: 1, sql: include_str!("../migrations/0001_init.sql") }],
+    migrations: &[Migration {
+        version: 1,
+        sql: include_str!("../migrations/0001_init.sql"),
+    }],
 };
 
 #[http_service]
@@ -54,13 +60,22 @@ fn routes() -> Router {
         .route("/api/v1/users/login", post(login::login))
         .route("/api/v1/auth/logout", logout())
         .route("/api/v1/logout", logout())
-        .route("/api/v1/auth/refresh", post(refresh::refresh).get(refresh::refresh))
+        .route(
+            "/api/v1/auth/refresh",
+            post(refresh::refresh).get(refresh::refresh),
+        )
         .route("/api/v1/auth/users", get(admin::list))
         .route("/api/v1/auth/users/{id}/role", put(admin::set_role))
         .route("/.well-known/jwks.json", get(discovery::jwks))
         .route("/api/v1/.well-known/jwks.json", get(discovery::jwks))
-        .route("/.well-known/openid-configuration", get(discovery::openid_configuration))
-        .route("/api/v1/.well-known/openid-configuration", get(discovery::openid_configuration))
+        .route(
+            "/.well-known/openid-configuration",
+            get(discovery::openid_configuration),
+        )
+        .route(
+            "/api/v1/.well-known/openid-configuration",
+            get(discovery::openid_configuration),
+        )
         .route("/internal/auth/users/{id}", delete(deletion::delete))
         .route("/internal/auth/tick", post(tick::tick))
         .route("/api/v1/health", get(discovery::health))

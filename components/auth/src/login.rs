@@ -24,7 +24,9 @@ pub async fn login(Input(input): Input<Login>) -> Result<Response, Problem> {
     if !passwords::verify(&input.password, hash)? {
         return Err(refused());
     }
-    let Some((account, _)) = found else { return Err(refused()) };
+    let Some((account, _)) = found else {
+        return Err(refused());
+    };
     let session = Session::new(account, Family::new()).await?;
     let tx = Db::open(&SERVICE).await?.begin().await?;
     if !store::insert_session(&tx, &session).await? {
@@ -41,11 +43,17 @@ async fn find(login: &str) -> Result<Option<(store::Account, String)>, Problem> 
     } else {
         ("username", normalize_username(login))
     };
-    let Ok(login) = normalized else { return Ok(None) };
+    let Ok(login) = normalized else {
+        return Ok(None);
+    };
     Ok(store::by_login(&Db::open(&SERVICE).await?, column, &login).await?)
 }
 
 fn refused() -> Problem {
-    Problem::new(StatusCode::UNAUTHORIZED, "invalid-credentials", "Wrong login or password")
-        .challenge("Bearer")
+    Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "invalid-credentials",
+        "Wrong login or password",
+    )
+    .challenge("Bearer")
 }

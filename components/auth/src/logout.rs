@@ -41,6 +41,10 @@ pub async fn logout(
 
 /// The token that the guard has just let in.
 fn bearer(headers: &HeaderMap) -> &str {
-    let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    header.and_then(|value| value.split_once(' ')).map_or("", |(_, token)| token.trim_start())
+    let header = headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    header
+        .and_then(|value| value.split_once(' '))
+        .map_or("", |(_, token)| token.trim_start())
 }

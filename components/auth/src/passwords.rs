@@ -19,7 +19,9 @@ static ARGON2: LazyLock<Option<Argon2>> = LazyLock::new(|| {
 });
 
 fn argon2() -> Result<&'static Argon2<'static>, Problem> {
-    ARGON2.as_ref().ok_or_else(|| Problem::internal("argon2 refuses its parameters"))
+    ARGON2
+        .as_ref()
+        .ok_or_else(|| Problem::internal("argon2 refuses its parameters"))
 }
 
 /// The hash to keep. Some 40 ms of work: never within a transaction.
@@ -43,7 +45,10 @@ mod tests {
     #[test]
     fn a_password_is_known_by_its_hash_only() {
         let hash = hash("correct horse").expect("a hash");
-        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+        assert!(
+            hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+            "{hash}"
+        );
         assert!(verify("correct horse", Some(&hash)).expect("checked"));
         assert!(!verify("correct hors", Some(&hash)).expect("checked"));
         assert!(!verify("correct horse", None).expect("checked"));
@@ -53,7 +58,10 @@ mod tests {
     fn nobody_costs_as_much_as_somebody() {
         let parsed = argon2::password_hash::phc::PasswordHash::new(NOBODY).expect("a PHC string");
         let params = Params::try_from(&parsed).expect("parameters");
-        assert_eq!((params.m_cost(), params.t_cost(), params.p_cost()), (MEMORY_KIB, PASSES, LANES));
+        assert_eq!(
+            (params.m_cost(), params.t_cost(), params.p_cost()),
+            (MEMORY_KIB, PASSES, LANES)
+        );
         assert!(parsed.hash.is_some_and(|hash| hash.len() == 32));
     }
 }

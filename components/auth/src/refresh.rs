@@ -15,11 +15,15 @@ pub async fn refresh(RefreshToken(token): RefreshToken) -> Result<Response, Prob
     let arrived_at = clock::now_ms();
     let hash = digest(&token.ok_or_else(refused)?);
     let db = Db::open(&SERVICE).await?;
-    let known = store::refresh_token(&db, &hash).await?.ok_or_else(refused)?;
+    let known = store::refresh_token(&db, &hash)
+        .await?
+        .ok_or_else(refused)?;
     if let Some(used_at) = known.used_at {
         return Err(replayed(db, &known, used_at, arrived_at).await?);
     }
-    let account = store::by_id(&db, &known.account_id).await?.ok_or_else(refused)?;
+    let account = store::by_id(&db, &known.account_id)
+        .await?
+        .ok_or_else(refused)?;
     let session = Session::new(account, known.family).await?;
     let tx = db.begin().await?;
     if !store::use_refresh_token(&tx, &hash).await? {
@@ -27,7 +31,9 @@ pub async fn refresh(RefreshToken(token): RefreshToken) -> Result<Response, Prob
         return Err(refused());
     }
     if !store::insert_session(&tx, &session).await? {
-        return Err(Problem::unavailable("an account changed during its refresh"));
+        return Err(Problem::unavailable(
+            "an account changed during its refresh",
+        ));
     }
     tx.commit().await?;
     session.answer(StatusCode::OK)
@@ -36,11 +42,19 @@ pub async fn refresh(RefreshToken(token): RefreshToken) -> Result<Response, Prob
 /// A used token has been copied: whoever comes second, thief or owner, both must log in again. Not so
 /// when the two requests were under way at the same time: that is one client that sent it twice, one
 /// of which has won.
-async fn replayed(db: Db, known: &Refresh, used_at: i64, arrived_at: i64) -> Result<Problem, Problem> {
-    if used_at > arrived_at {
+async fn replayed(
+    db: Db,
+    known: &Refresh,
+    used_at: i64,
+    arrived_at: i64,
+) -> Result<Problem, Problem> {
+    if used_at >= arrived_at {
         return Ok(refused());
     }
-    eprintln!("a used refresh token of account {} came again: its family ends", known.account_id);
+    eprintln!(
+        "a used refresh token of account {} came again: its family ends",
+        known.account_id
+    );
     let tx = db.begin().await?;
     revocation::revoke_family(&tx, &known.family.id).await?;
     tx.commit().await?;

@@ -44,7 +44,12 @@ pub async fn register(Input(input): Input<Register>) -> Result<Response, Problem
 }
 
 /// The new row, and the word to those who keep something for each account.
-async fn insert(tx: &Tx, account: &Account, password_hash: &str, input: Register) -> Result<(), DbError> {
+async fn insert(
+    tx: &Tx,
+    account: &Account,
+    password_hash: &str,
+    input: Register,
+) -> Result<(), DbError> {
     store::insert_account(tx, account, password_hash).await?;
     announce(
         tx,
@@ -63,7 +68,12 @@ async fn insert(tx: &Tx, account: &Account, password_hash: &str, input: Register
 
 /// Tells of an account, in the transaction that makes it.
 pub async fn announce(tx: &Tx, registered: AccountRegistered) -> Result<(), DbError> {
-    let event = outbox::event(&SERVICE, "account.registered", &registered.user_id, &registered);
+    let event = outbox::event(
+        &SERVICE,
+        "account.registered",
+        &registered.user_id,
+        &registered,
+    );
     outbox::enqueue_for(tx, "accounts", &["users", "billing"], &event).await
 }
 
@@ -71,12 +81,14 @@ async fn refuse_taken(db: &Db, account: &Account) -> Result<(), Problem> {
     let email = account.email.as_deref().unwrap_or_default();
     match store::taken(db, email, account.username.as_deref()).await? {
         None => Ok(()),
-        Some(Taken::Email) => {
-            Err(Problem::conflict("email-taken", "There is an account with this email"))
-        }
-        Some(Taken::Username) => {
-            Err(Problem::conflict("username-taken", "There is an account with this username"))
-        }
+        Some(Taken::Email) => Err(Problem::conflict(
+            "email-taken",
+            "There is an account with this email",
+        )),
+        Some(Taken::Username) => Err(Problem::conflict(
+            "username-taken",
+            "There is an account with this username",
+        )),
     }
 }
 
@@ -84,14 +96,21 @@ async fn refuse_taken(db: &Db, account: &Account) -> Result<(), Problem> {
 fn checked(input: &Register) -> Result<Account, Problem> {
     let mut errors = Vec::new();
     let mut fault = |field: &str, detail: String| {
-        errors.push(FieldError { field: field.to_owned(), detail });
+        errors.push(FieldError {
+            field: field.to_owned(),
+            detail,
+        });
     };
-    let email = normalize_email(&input.email).map_err(|error| fault("email", error.to_string())).ok();
+    let email = normalize_email(&input.email)
+        .map_err(|error| fault("email", error.to_string()))
+        .ok();
     if let Err(error) = check_password(&input.password) {
         fault("password", error.to_string());
     }
     let username = input.username.as_deref().and_then(|username| {
-        normalize_username(username).map_err(|error| fault("username", error.to_string())).ok()
+        normalize_username(username)
+            .map_err(|error| fault("username", error.to_string()))
+            .ok()
     });
     for (field, value) in [
         ("first_name", &input.first_name),
@@ -105,7 +124,13 @@ fn checked(input: &Register) -> Result<Account, Problem> {
     }
     if errors.is_empty() {
         let (id, created_at) = (new_id(), clock::now_ms());
-        Ok(Account { id, email, username, role: Role::Customer, created_at })
+        Ok(Account {
+            id,
+            email,
+            username,
+            role: Role::Customer,
+            created_at,
+        })
     } else {
         Err(Problem::fields(errors))
     }

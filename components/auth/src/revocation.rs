@@ -77,8 +77,14 @@ pub async fn apply(db: &Db) -> Result<(), Problem> {
             let jti = row.text(0)?;
             let entry = json!({ "exp": row.int(2)? / 1000 }).to_string();
             // In this order: see `admit` in `components/guard`.
-            store.set(format!("r:{jti}"), entry).await.map_err(unavailable)?;
-            store.delete(format!("t:{}", row.text(1)?)).await.map_err(unavailable)?;
+            store
+                .set(format!("r:{jti}"), entry)
+                .await
+                .map_err(unavailable)?;
+            store
+                .delete(format!("t:{}", row.text(1)?))
+                .await
+                .map_err(unavailable)?;
             applied.push(jti);
         }
         db.execute(
@@ -105,8 +111,14 @@ pub async fn sweep(db: &Db) -> Result<(), Problem> {
         let mut swept = Vec::with_capacity(rows.len());
         for row in &rows {
             let jti = row.text(0)?;
-            store.delete(format!("t:{}", row.text(1)?)).await.map_err(unavailable)?;
-            store.delete(format!("r:{jti}")).await.map_err(unavailable)?;
+            store
+                .delete(format!("t:{}", row.text(1)?))
+                .await
+                .map_err(unavailable)?;
+            store
+                .delete(format!("r:{jti}"))
+                .await
+                .map_err(unavailable)?;
             swept.push(jti);
         }
         db.execute(

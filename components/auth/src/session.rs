@@ -26,7 +26,10 @@ pub struct Family {
 
 impl Family {
     pub fn new() -> Family {
-        Family { id: new_id(), ends_at: clock::now_ms() + FAMILY_MS }
+        Family {
+            id: new_id(),
+            ends_at: clock::now_ms() + FAMILY_MS,
+        }
     }
 }
 
@@ -87,8 +90,16 @@ impl Session {
         let seconds = (self.family.ends_at - clock::now_ms()).max(0) / 1000;
         let mut headers = HeaderMap::new();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        insert(&mut headers, AUTHORIZATION, &format!("Bearer {}", self.access_token))?;
-        insert(&mut headers, SET_COOKIE, &cookie(&self.refresh_token, seconds, self.secure))?;
+        insert(
+            &mut headers,
+            AUTHORIZATION,
+            &format!("Bearer {}", self.access_token),
+        )?;
+        insert(
+            &mut headers,
+            SET_COOKIE,
+            &cookie(&self.refresh_token, seconds, self.secure),
+        )?;
         Ok((status, headers, Json(body)).into_response())
     }
 }
@@ -102,7 +113,8 @@ pub async fn ended() -> Result<Response, Problem> {
 }
 
 fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) -> Result<(), Problem> {
-    let value = HeaderValue::from_str(value).map_err(|error| Problem::internal(error.to_string()))?;
+    let value =
+        HeaderValue::from_str(value).map_err(|error| Problem::internal(error.to_string()))?;
     headers.insert(name, value);
     Ok(())
 }
@@ -121,6 +133,8 @@ fn is_secure(issuer: &str) -> bool {
 
 fn random_token() -> Result<String, Problem> {
     let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(|error| Problem::internal(format!("no randomness: {error}")))?;
-    Base64UrlSafeNoPadding::encode_to_string(bytes).map_err(|error| Problem::internal(error.to_string()))
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Problem::internal(format!("no randomness: {error}")))?;
+    Base64UrlSafeNoPadding::encode_to_string(bytes)
+        .map_err(|error| Problem::internal(error.to_string()))
 }

@@ -36,7 +36,12 @@ pub struct Custom<'a> {
 
 impl<'a> Custom<'a> {
     pub fn new(role: &'a str, email: Option<&'a str>, username: Option<&'a str>) -> Custom<'a> {
-        Custom { roles: [role], email, preferred_username: username, client_id: CLIENT }
+        Custom {
+            roles: [role],
+            email,
+            preferred_username: username,
+            client_id: CLIENT,
+        }
     }
 }
 
@@ -59,7 +64,13 @@ impl Signer {
     }
 
     /// A token. `now` is in seconds since the Unix epoch.
-    pub fn sign(&self, id: &str, account: &str, custom: Custom<'_>, now: u64) -> Result<String, Problem> {
+    pub fn sign(
+        &self,
+        id: &str,
+        account: &str,
+        custom: Custom<'_>,
+        now: u64,
+    ) -> Result<String, Problem> {
         let claims = JWTClaims {
             issued_at: Some(Duration::from_secs(now)),
             expires_at: Some(Duration::from_secs(now + LIFETIME)),
@@ -71,7 +82,10 @@ impl Signer {
             nonce: None,
             custom,
         };
-        let options = HeaderOptions { content_type: None, signature_type: Some("at+jwt".to_owned()) };
+        let options = HeaderOptions {
+            content_type: None,
+            signature_type: Some("at+jwt".to_owned()),
+        };
         self.pair
             .sign_with_options(claims, &options)
             .map_err(|error| Problem::internal(format!("a token can't be signed: {error}")))
@@ -79,15 +93,18 @@ impl Signer {
 }
 
 async fn variable(name: &str) -> Result<String, Problem> {
-    config::get(name).await.map_err(|error| Problem::unavailable(format!("variable {name}: {error}")))
+    config::get(name)
+        .await
+        .map_err(|error| Problem::unavailable(format!("variable {name}: {error}")))
 }
 
 /// The key pair, under the name that the public set has for it. The fault says which variable to look
 /// at, and nothing of what is in it.
 fn key_pair(pem: &str, jwks: &str) -> Result<RS256KeyPair, String> {
     // Environment files have it in one line.
-    let pair = RS256KeyPair::from_pem(&pem.replace("\\n", "\n"))
-        .map_err(|_| "jwt_private_key is not a PKCS#8 PEM of an RSA key of 2048 to 4096 bits".to_owned())?;
+    let pair = RS256KeyPair::from_pem(&pem.replace("\\n", "\n")).map_err(|_| {
+        "jwt_private_key is not a PKCS#8 PEM of an RSA key of 2048 to 4096 bits".to_owned()
+    })?;
     let modulus = Base64UrlSafeNoPadding::encode_to_string(pair.public_key().to_components().n)
         .map_err(|error| error.to_string())?;
     let set: Value = serde_json::from_str(jwks).map_err(|error| format!("jwks: {error}"))?;
@@ -119,7 +136,8 @@ mod tests {
         let pem = pair.to_pem().expect("PEM");
         let mut jwk: Value = serde_json::from_str(&pair.public_key().to_jwk()).expect("a JWK");
         jwk["kid"] = json!("the one");
-        let set = json!({"keys": [{"kty": "RSA", "kid": "other", "n": "AQAB", "e": "AQAB"}, jwk]}).to_string();
+        let set = json!({"keys": [{"kty": "RSA", "kid": "other", "n": "AQAB", "e": "AQAB"}, jwk]})
+            .to_string();
         for pem in [pem.clone(), pem.replace('\n', "\\n")] {
             let key = key_pair(&pem, &set).expect("found");
             assert_eq!(key.key_id().as_deref(), Some("the one"));

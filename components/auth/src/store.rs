@@ -47,7 +47,10 @@ fn account(row: &Row) -> Result<Account, DbError> {
         id: row.text(0)?,
         email: row.opt_text(1)?,
         username: row.opt_text(2)?,
-        role: Role::parse(&row.text(3)?).ok_or(DbError::Shape { index: 3, expected: "a role" })?,
+        role: Role::parse(&row.text(3)?).ok_or(DbError::Shape {
+            index: 3,
+            expected: "a role",
+        })?,
         created_at: row.int(4)?,
     })
 }
@@ -68,10 +71,18 @@ pub async fn taken(db: &Db, email: &str, username: Option<&str>) -> Result<Optio
         )
         .await?;
     let Some(row) = row else { return Ok(None) };
-    Ok(Some(if row.flag(0)? { Taken::Email } else { Taken::Username }))
+    Ok(Some(if row.flag(0)? {
+        Taken::Email
+    } else {
+        Taken::Username
+    }))
 }
 
-pub async fn insert_account(tx: &Tx, account: &Account, password_hash: &str) -> Result<(), DbError> {
+pub async fn insert_account(
+    tx: &Tx,
+    account: &Account,
+    password_hash: &str,
+) -> Result<(), DbError> {
     tx.execute(
         "INSERT INTO accounts (id, email, username, password_hash, role, created_at)
          VALUES (?, ?, ?, ?, ?, ?)",
@@ -95,26 +106,37 @@ pub async fn by_login(
 ) -> Result<Option<(Account, String)>, DbError> {
     let sql = format!("SELECT {ACCOUNT}, password_hash FROM accounts WHERE {column} = ?");
     let row = db.first(&sql, &[&login]).await?;
-    row.map(|row| Ok((account(&row)?, row.text(5)?))).transpose()
+    row.map(|row| Ok((account(&row)?, row.text(5)?)))
+        .transpose()
 }
 
 pub async fn by_id(db: &Db, id: &str) -> Result<Option<Account>, DbError> {
     let sql = format!("SELECT {ACCOUNT} FROM accounts WHERE id = ? AND deleted_at IS NULL");
-    db.first(&sql, &[&id]).await?.map(|row| account(&row)).transpose()
+    db.first(&sql, &[&id])
+        .await?
+        .map(|row| account(&row))
+        .transpose()
 }
 
 pub async fn list(db: &Db, before: &str, limit: i64) -> Result<Vec<Account>, DbError> {
     let sql = format!(
         "SELECT {ACCOUNT} FROM accounts WHERE id < ? AND deleted_at IS NULL ORDER BY id DESC LIMIT ?"
     );
-    db.query(&sql, &[&before, &limit]).await?.iter().map(account).collect()
+    db.query(&sql, &[&before, &limit])
+        .await?
+        .iter()
+        .map(account)
+        .collect()
 }
 
 pub async fn set_role(tx: &Tx, id: &str, role: Role) -> Result<Option<Account>, DbError> {
     let sql = format!(
         "UPDATE accounts SET role = ? WHERE id = ? AND deleted_at IS NULL RETURNING {ACCOUNT}"
     );
-    tx.first(&sql, &[&role.as_str(), &id]).await?.map(|row| account(&row)).transpose()
+    tx.first(&sql, &[&role.as_str(), &id])
+        .await?
+        .map(|row| account(&row))
+        .transpose()
 }
 
 /// What there was to delete.
@@ -127,8 +149,12 @@ pub enum Deleted {
 
 /// Takes everything personal off the row. The id stays, so that it is never given out again.
 pub async fn delete_account(tx: &Tx, id: &str) -> Result<Deleted, DbError> {
-    let row = tx.first("SELECT deleted_at FROM accounts WHERE id = ?", &[&id]).await?;
-    let Some(row) = row else { return Ok(Deleted::Unknown) };
+    let row = tx
+        .first("SELECT deleted_at FROM accounts WHERE id = ?", &[&id])
+        .await?;
+    let Some(row) = row else {
+        return Ok(Deleted::Unknown);
+    };
     if row.opt_int(0)?.is_some() {
         return Ok(Deleted::Before);
     }
@@ -194,7 +220,10 @@ pub async fn refresh_token(db: &Db, hash: &str) -> Result<Option<Refresh>, DbErr
     let Some(row) = row else { return Ok(None) };
     Ok(Some(Refresh {
         account_id: row.text(0)?,
-        family: Family { id: row.text(1)?, ends_at: row.int(2)? },
+        family: Family {
+            id: row.text(1)?,
+            ends_at: row.int(2)?,
+        },
         used_at: row.opt_int(3)?,
     }))
 }

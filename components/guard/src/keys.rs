@@ -59,12 +59,18 @@ pub fn parse(jwks: &str) -> Result<HashMap<String, RS256PublicKey>, String> {
     let mut keys = HashMap::new();
     for jwk in set.keys {
         if is_for_rs256(&jwk) {
-            let key: RsaKey = serde_json::from_value(jwk).map_err(|error| format!("jwks: {error}"))?;
-            let public = public_key(&key).map_err(|error| format!("jwks, key {}: {error}", key.kid))?;
+            let key: RsaKey =
+                serde_json::from_value(jwk).map_err(|error| format!("jwks: {error}"))?;
+            let public =
+                public_key(&key).map_err(|error| format!("jwks, key {}: {error}", key.kid))?;
             keys.insert(key.kid, public);
         }
     }
-    if keys.is_empty() { Err("jwks: no RS256 key in it".to_owned()) } else { Ok(keys) }
+    if keys.is_empty() {
+        Err("jwks: no RS256 key in it".to_owned())
+    } else {
+        Ok(keys)
+    }
 }
 
 fn is_for_rs256(jwk: &Value) -> bool {

@@ -16,9 +16,13 @@ pub struct Known {
 
 impl Known {
     pub async fn open(token: &str) -> Result<Known, StoreError> {
-        let digest = Base64UrlSafeNoPadding::encode_to_string(hmac_sha256::Hash::hash(token.as_bytes()))
-            .map_err(|error| Error::Other(error.to_string()))?;
-        Ok(Known { store: Store::open_default().await?, key: format!("t:{digest}") })
+        let digest =
+            Base64UrlSafeNoPadding::encode_to_string(hmac_sha256::Hash::hash(token.as_bytes()))
+                .map_err(|error| Error::Other(error.to_string()))?;
+        Ok(Known {
+            store: Store::open_default().await?,
+            key: format!("t:{digest}"),
+        })
     }
 
     /// The claims of the token, if it was verified before and not revoked since. An entry that can't

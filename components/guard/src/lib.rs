@@ -72,7 +72,9 @@ async fn admit(known: &Known, claims: Claims, now: u64) -> Result<Claims, Denial
 
 /// Seconds since the Unix epoch.
 fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |elapsed| elapsed.as_secs())
 }
 
 impl From<Fault> for Denial {

@@ -51,13 +51,19 @@ pub fn from_header(header: &str) -> Result<&str, Fault> {
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(Fault::Missing);
     }
-    if header.len() > MAX_HEADER { Err(Fault::Invalid) } else { Ok(token.trim_start_matches(' ')) }
+    if header.len() > MAX_HEADER {
+        Err(Fault::Invalid)
+    } else {
+        Ok(token.trim_start_matches(' '))
+    }
 }
 
 /// The claims of a valid access token. `now` is in seconds since the Unix epoch.
 pub fn verify(token: &str, trust: &Trust, now: u64) -> Result<Claims, Fault> {
     let segments: Vec<&str> = token.splitn(4, '.').collect();
-    let &[header, payload, _signature] = segments.as_slice() else { return Err(Fault::Invalid) };
+    let &[header, payload, _signature] = segments.as_slice() else {
+        return Err(Fault::Invalid);
+    };
     let header: Header = decode(header)?;
     let is_access_token = ["at+jwt", "application/at+jwt"]
         .iter()
@@ -74,7 +80,8 @@ pub fn verify(token: &str, trust: &Trust, now: u64) -> Result<Claims, Fault> {
         artificial_time: Some(Duration::from_secs(now)),
         ..VerificationOptions::default()
     };
-    key.verify_token::<NoCustomClaims>(token, Some(options)).map_err(fault)?;
+    key.verify_token::<NoCustomClaims>(token, Some(options))
+        .map_err(fault)?;
     claims(decode(payload)?, now)
 }
 
@@ -83,7 +90,8 @@ fn claims(payload: Payload, now: u64) -> Result<Claims, Fault> {
     if payload.exp <= now {
         return Err(Fault::Expired);
     }
-    let is_account = uuid::Uuid::try_parse(&payload.sub).is_ok_and(|id| id.to_string() == payload.sub);
+    let is_account =
+        uuid::Uuid::try_parse(&payload.sub).is_ok_and(|id| id.to_string() == payload.sub);
     if !is_account || payload.jti.is_empty() || payload.roles.is_empty() {
         return Err(Fault::Invalid);
     }

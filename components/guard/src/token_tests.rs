@@ -50,7 +50,10 @@ fn sign(header: &str, payload: &str) -> String {
     let mut signer = Signer::new(MessageDigest::sha256(), &key).expect("a signer");
     signer.set_rsa_padding(Padding::PKCS1).expect("RSA");
     signer.update(signed.as_bytes()).expect("it takes bytes");
-    format!("{signed}.{}", encode(signer.sign_to_vec().expect("a signature")))
+    format!(
+        "{signed}.{}",
+        encode(signer.sign_to_vec().expect("a signature"))
+    )
 }
 
 fn good() -> String {
@@ -63,11 +66,17 @@ fn check(token: &str) -> Result<Claims, Fault> {
 
 /// `member` of the header set to `value`; `Value::Null` takes it away.
 fn with_header(member: &str, value: Value) -> Result<Claims, Fault> {
-    check(&sign(&set(header(), member, value).to_string(), &payload().to_string()))
+    check(&sign(
+        &set(header(), member, value).to_string(),
+        &payload().to_string(),
+    ))
 }
 
 fn with_claim(member: &str, value: Value) -> Result<Claims, Fault> {
-    check(&sign(&header().to_string(), &set(payload(), member, value).to_string()))
+    check(&sign(
+        &header().to_string(),
+        &set(payload(), member, value).to_string(),
+    ))
 }
 
 fn set(mut object: Value, member: &str, value: Value) -> Value {
@@ -83,7 +92,10 @@ fn set(mut object: Value, member: &str, value: Value) -> Value {
 fn a_good_token_says_who_it_is() {
     let claims = check(&good()).expect("valid");
     assert_eq!(claims.subject, SUB);
-    assert_eq!((claims.token_id.as_str(), claims.expires_at), ("j1", NOW + 900));
+    assert_eq!(
+        (claims.token_id.as_str(), claims.expires_at),
+        ("j1", NOW + 900)
+    );
     assert_eq!(claims.roles, ["customer"]);
     assert_eq!(claims.email.as_deref(), Some("ann@example.com"));
     assert_eq!(claims.username, None);
@@ -100,19 +112,32 @@ fn the_authorization_header_is_read_as_rfc_6750_says() {
         assert_eq!(from_header(header), Err(Fault::Missing), "{header}");
     }
     for size in [10_000, 1_000_000] {
-        assert_eq!(from_header(&format!("Bearer {}", "a".repeat(size))), Err(Fault::Invalid));
+        assert_eq!(
+            from_header(&format!("Bearer {}", "a".repeat(size))),
+            Err(Fault::Invalid)
+        );
     }
 }
 
 #[test]
 fn only_rs256_will_do() {
-    for alg in ["none", "None", "NONE", "nOnE", "", "HS256", "RS384", "RS512", "PS256", "rs256", "x"] {
+    for alg in [
+        "none", "None", "NONE", "nOnE", "", "HS256", "RS384", "RS512", "PS256", "rs256", "x",
+    ] {
         assert_eq!(with_header("alg", json!(alg)), Err(Fault::Invalid), "{alg}");
     }
     for alg in [Value::Null, json!(["RS256"]), json!(1), json!({})] {
-        assert_eq!(with_header("alg", alg.clone()), Err(Fault::Invalid), "{alg}");
+        assert_eq!(
+            with_header("alg", alg.clone()),
+            Err(Fault::Invalid),
+            "{alg}"
+        );
     }
-    let unsigned = format!("{}.{}.", encode(r#"{"alg":"none","kid":"k1","typ":"at+jwt"}"#), encode(payload().to_string()));
+    let unsigned = format!(
+        "{}.{}.",
+        encode(r#"{"alg":"none","kid":"k1","typ":"at+jwt"}"#),
+        encode(payload().to_string())
+    );
     assert_eq!(check(&unsigned), Err(Fault::Invalid));
 }
 
@@ -125,7 +150,10 @@ fn the_public_key_is_no_secret_to_sign_with() {
             let header = set(header(), "alg", json!(alg)).to_string();
             let signed = format!("{}.{}", encode(header), encode(payload().to_string()));
             let mac = hmac_sha256::HMAC::mac(signed.as_bytes(), secret);
-            assert_eq!(check(&format!("{signed}.{}", encode(mac))), Err(Fault::Invalid));
+            assert_eq!(
+                check(&format!("{signed}.{}", encode(mac))),
+                Err(Fault::Invalid)
+            );
         }
     }
 }
@@ -135,21 +163,46 @@ fn a_signature_is_whole_and_its_own() {
     let good = good();
     let at = good.rfind('.').expect("three segments") + 1;
     let (signed, signature) = good.split_at(at);
-    let another = sign(&header().to_string(), &set(payload(), "jti", json!("j2")).to_string());
+    let another = sign(
+        &header().to_string(),
+        &set(payload(), "jti", json!("j2")).to_string(),
+    );
     let another = &another[another.rfind('.').expect("three segments") + 1..];
-    for bad in ["", "AA", another, &signature[..signature.len() - 1], &signature[4..], "!!!!"] {
-        assert_eq!(check(&format!("{signed}{bad}")), Err(Fault::Invalid), "{bad}");
+    for bad in [
+        "",
+        "AA",
+        another,
+        &signature[..signature.len() - 1],
+        &signature[4..],
+        "!!!!",
+    ] {
+        assert_eq!(
+            check(&format!("{signed}{bad}")),
+            Err(Fault::Invalid),
+            "{bad}"
+        );
     }
     for position in [0, 1, signature.len() / 2, signature.len() - 1] {
         for bit in 0..6 {
             let flipped = flip(signature, position, bit);
-            assert_eq!(check(&format!("{signed}{flipped}")), Err(Fault::Invalid), "{position}/{bit}");
+            assert_eq!(
+                check(&format!("{signed}{flipped}")),
+                Err(Fault::Invalid),
+                "{position}/{bit}"
+            );
         }
     }
-    let stranger = RS256KeyPair::generate(2048).expect("a key pair").with_key_id("k1");
-    let options = HeaderOptions { signature_type: Some("at+jwt".into()), ..Default::default() };
+    let stranger = RS256KeyPair::generate(2048)
+        .expect("a key pair")
+        .with_key_id("k1");
+    let options = HeaderOptions {
+        signature_type: Some("at+jwt".into()),
+        ..Default::default()
+    };
     let claims: JWTClaims<Value> = serde_json::from_value(payload()).expect("claims");
-    let token = stranger.sign_with_options(claims, &options).expect("a token");
+    let token = stranger
+        .sign_with_options(claims, &options)
+        .expect("a token");
     assert_eq!(check(&token), Err(Fault::Invalid));
 }
 
@@ -157,7 +210,10 @@ fn a_signature_is_whole_and_its_own() {
 fn flip(text: &str, position: usize, bit: usize) -> String {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut bytes = text.as_bytes().to_vec();
-    let value = ALPHABET.iter().position(|c| *c == bytes[position]).expect("base64url");
+    let value = ALPHABET
+        .iter()
+        .position(|c| *c == bytes[position])
+        .expect("base64url");
     bytes[position] = ALPHABET[value ^ (1 << bit)];
     String::from_utf8(bytes).expect("ASCII")
 }
@@ -199,11 +255,24 @@ fn there_are_three_segments_and_nothing_else() {
 #[test]
 fn the_key_is_one_of_ours_by_name() {
     let long = "k".repeat(5_000);
-    for kid in ["", "k2", "K1", "k1 ", "../../etc/passwd", "' OR 1=1 --", "k1\0", long.as_str()] {
+    for kid in [
+        "",
+        "k2",
+        "K1",
+        "k1 ",
+        "../../etc/passwd",
+        "' OR 1=1 --",
+        "k1\0",
+        long.as_str(),
+    ] {
         assert_eq!(with_header("kid", json!(kid)), Err(Fault::Invalid), "{kid}");
     }
     for kid in [Value::Null, json!(1), json!(["k1"])] {
-        assert_eq!(with_header("kid", kid.clone()), Err(Fault::Invalid), "{kid}");
+        assert_eq!(
+            with_header("kid", kid.clone()),
+            Err(Fault::Invalid),
+            "{kid}"
+        );
     }
 }
 
@@ -214,23 +283,52 @@ fn a_key_that_the_token_brings_along_counts_for_nothing() {
     assert!(with_header("x5u", json!("http://evil.example/cert.pem")).is_ok());
     let stranger = RS256KeyPair::generate(2048).expect("a key pair");
     let jwk = stranger.public_key().to_jwk();
-    for (member, value) in [("jwk", json!(jwk)), ("jku", json!("data:,x")), ("x5u", json!("data:,x"))] {
+    for (member, value) in [
+        ("jwk", json!(jwk)),
+        ("jku", json!("data:,x")),
+        ("x5u", json!("data:,x")),
+    ] {
         let header = set(set(header(), "kid", Value::Null), member, value).to_string();
-        assert_eq!(check(&sign(&header, &payload().to_string())), Err(Fault::Invalid), "{member}");
+        assert_eq!(
+            check(&sign(&header, &payload().to_string())),
+            Err(Fault::Invalid),
+            "{member}"
+        );
     }
 }
 
 #[test]
 fn critical_extensions_are_refused() {
-    for crit in [json!(["exp"]), json!(["b64"]), json!([]), json!("b64"), json!(true)] {
-        assert_eq!(with_header("crit", crit.clone()), Err(Fault::Invalid), "{crit}");
+    for crit in [
+        json!(["exp"]),
+        json!(["b64"]),
+        json!([]),
+        json!("b64"),
+        json!(true),
+    ] {
+        assert_eq!(
+            with_header("crit", crit.clone()),
+            Err(Fault::Invalid),
+            "{crit}"
+        );
     }
 }
 
 #[test]
 fn other_kinds_of_token_are_refused() {
-    for typ in [json!("JWT"), json!("id+jwt"), json!("rt+jwt"), json!(""), Value::Null, json!(1)] {
-        assert_eq!(with_header("typ", typ.clone()), Err(Fault::Invalid), "{typ}");
+    for typ in [
+        json!("JWT"),
+        json!("id+jwt"),
+        json!("rt+jwt"),
+        json!(""),
+        Value::Null,
+        json!(1),
+    ] {
+        assert_eq!(
+            with_header("typ", typ.clone()),
+            Err(Fault::Invalid),
+            "{typ}"
+        );
     }
 }
 
@@ -244,7 +342,12 @@ fn members_come_once() {
         let token = sign(&twice(header(), member), &payload().to_string());
         assert_eq!(check(&token), Err(Fault::Invalid), "{member}");
     }
-    for member in [r#""sub":"x""#, r#""roles":["admin"]"#, r#""exp":9999999999"#, r#""iss":"http://issuer""#] {
+    for member in [
+        r#""sub":"x""#,
+        r#""roles":["admin"]"#,
+        r#""exp":9999999999"#,
+        r#""iss":"http://issuer""#,
+    ] {
         let token = sign(&header().to_string(), &twice(payload(), member));
         assert_eq!(check(&token), Err(Fault::Invalid), "{member}");
     }
@@ -252,40 +355,93 @@ fn members_come_once() {
 
 #[test]
 fn segments_are_json_objects_in_utf8() {
-    for bad in ["", "{", "[]", "null", "7", "\"x\"", r#"["RS256","k1","at+jwt",null]"#, "{}x"] {
-        assert_eq!(check(&sign(bad, &payload().to_string())), Err(Fault::Invalid), "header {bad}");
-        assert_eq!(check(&sign(&header().to_string(), bad)), Err(Fault::Invalid), "payload {bad}");
+    for bad in [
+        "",
+        "{",
+        "[]",
+        "null",
+        "7",
+        "\"x\"",
+        r#"["RS256","k1","at+jwt",null]"#,
+        "{}x",
+    ] {
+        assert_eq!(
+            check(&sign(bad, &payload().to_string())),
+            Err(Fault::Invalid),
+            "header {bad}"
+        );
+        assert_eq!(
+            check(&sign(&header().to_string(), bad)),
+            Err(Fault::Invalid),
+            "payload {bad}"
+        );
     }
     let parts = good().split('.').map(str::to_owned).collect::<Vec<_>>();
     let raw = encode(b"{\"alg\":\"RS256\",\"kid\":\"k1\",\"typ\":\"at+jwt\",\"x\":\"\xff\xfe\"}");
-    assert_eq!(check(&format!("{raw}.{}.{}", parts[1], parts[2])), Err(Fault::Invalid));
+    assert_eq!(
+        check(&format!("{raw}.{}.{}", parts[1], parts[2])),
+        Err(Fault::Invalid)
+    );
     assert_eq!(check("\u{1F600}.\u{1F600}.\u{1F600}"), Err(Fault::Invalid));
 }
 
 #[test]
 fn times_are_numbers_and_hold() {
-    for exp in [Value::Null, json!("9999999999"), json!(-1), json!(NOW as f64 + 900.5), json!([NOW + 1]), json!({})] {
+    for exp in [
+        Value::Null,
+        json!("9999999999"),
+        json!(-1),
+        json!(NOW as f64 + 900.5),
+        json!([NOW + 1]),
+        json!({}),
+    ] {
         assert_eq!(with_claim("exp", exp.clone()), Err(Fault::Invalid), "{exp}");
     }
-    let infinite = payload().to_string().replace(&(NOW + 900).to_string(), "1e400");
-    assert_eq!(check(&sign(&header().to_string(), &infinite)), Err(Fault::Invalid));
+    let infinite = payload()
+        .to_string()
+        .replace(&(NOW + 900).to_string(), "1e400");
+    assert_eq!(
+        check(&sign(&header().to_string(), &infinite)),
+        Err(Fault::Invalid)
+    );
     for exp in [0, 1, NOW - 3600, NOW - 1, NOW] {
         assert_eq!(with_claim("exp", json!(exp)), Err(Fault::Expired), "{exp}");
     }
     assert!(with_claim("exp", json!(NOW + 1)).is_ok());
     for member in ["nbf", "iat"] {
         assert!(with_claim(member, json!(NOW + 60)).is_ok(), "{member}");
-        assert_eq!(with_claim(member, json!(NOW + 61)), Err(Fault::Invalid), "{member}");
-        assert_eq!(with_claim(member, json!("now")), Err(Fault::Invalid), "{member}");
+        assert_eq!(
+            with_claim(member, json!(NOW + 61)),
+            Err(Fault::Invalid),
+            "{member}"
+        );
+        assert_eq!(
+            with_claim(member, json!("now")),
+            Err(Fault::Invalid),
+            "{member}"
+        );
     }
 }
 
 #[test]
 fn it_comes_from_our_issuer_for_us() {
-    for iss in [json!("http://issuer/"), json!("HTTP://ISSUER"), json!(""), Value::Null, json!(1)] {
+    for iss in [
+        json!("http://issuer/"),
+        json!("HTTP://ISSUER"),
+        json!(""),
+        Value::Null,
+        json!(1),
+    ] {
         assert_eq!(with_claim("iss", iss.clone()), Err(Fault::Invalid), "{iss}");
     }
-    for aud in [json!("other"), json!(""), json!([]), json!(["a", "b"]), Value::Null, json!(1)] {
+    for aud in [
+        json!("other"),
+        json!(""),
+        json!([]),
+        json!(["a", "b"]),
+        Value::Null,
+        json!(1),
+    ] {
         assert_eq!(with_claim("aud", aud.clone()), Err(Fault::Invalid), "{aud}");
     }
 }
@@ -293,13 +449,30 @@ fn it_comes_from_our_issuer_for_us() {
 #[test]
 fn it_names_an_account_its_own_id_and_roles() {
     let upper = SUB.to_uppercase();
-    for sub in [json!("ann"), json!(""), Value::Null, json!(1), json!("'; DROP TABLE"), json!(upper)] {
+    for sub in [
+        json!("ann"),
+        json!(""),
+        Value::Null,
+        json!(1),
+        json!("'; DROP TABLE"),
+        json!(upper),
+    ] {
         assert_eq!(with_claim("sub", sub.clone()), Err(Fault::Invalid), "{sub}");
     }
     for jti in [json!(""), Value::Null, json!(1)] {
         assert_eq!(with_claim("jti", jti.clone()), Err(Fault::Invalid), "{jti}");
     }
-    for roles in [json!([]), Value::Null, json!("admin"), json!([1]), json!({"admin": true})] {
-        assert_eq!(with_claim("roles", roles.clone()), Err(Fault::Invalid), "{roles}");
+    for roles in [
+        json!([]),
+        Value::Null,
+        json!("admin"),
+        json!([1]),
+        json!({"admin": true}),
+    ] {
+        assert_eq!(
+            with_claim("roles", roles.clone()),
+            Err(Fault::Invalid),
+            "{roles}"
+        );
     }
 }

@@ -1,6 +1,9 @@
 //! What the shop tells its users.
 
-#![allow(unsafe_code, reason = "the trigger macros generate the component's exports")]
+#![allow(
+    unsafe_code,
+    reason = "the trigger macros generate the component's exports"
+)]
 
 mod list;
 mod messages;
@@ -16,7 +19,10 @@ use wasmart_service::{Service, http, inbox};
 
 static SERVICE: Service = Service {
     name: "notifications",
-    migrations: &[Migration { version: 1, sql: include_str!("../migrations/0001_init.sql") }],
+    migrations: &[Migration {
+        version: 1,
+        sql: include_str!("../migrations/0001_init.sql"),
+    }],
 };
 
 #[http_service]

@@ -1,7 +1,7 @@
 //! A user's own notifications: the list, and marking one as read.
 
-use crate::store::{self, Filter, Notification};
 use crate::SERVICE;
+use crate::store::{self, Filter, Notification};
 use axum::Json;
 use serde::Deserialize;
 use wasmart_service::db::Db;
@@ -23,16 +23,21 @@ pub async fn list(
     Params(query): Params<ListQuery>,
 ) -> Result<Json<Page<Notification>>, Problem> {
     let page = PageQuery::new(query.limit, query.cursor);
-    let filter = Filter { unread: query.unread, kind: query.kind.as_deref() };
+    let filter = Filter {
+        unread: query.unread,
+        kind: query.kind.as_deref(),
+    };
     let limit = page.fetch()?;
     let db = Db::open(&SERVICE).await?;
     let notifications = store::list(&db, &caller.id, filter, page.before(), limit).await?;
-    page.page(notifications, |notification| &notification.id).map(Json)
+    page.page(notifications, |notification| &notification.id)
+        .map(Json)
 }
 
 /// `POST /notifications/{id}/read`.
 pub async fn read(caller: Caller, Id(id): Id) -> Result<Json<Notification>, Problem> {
     let db = Db::open(&SERVICE).await?;
     let read = store::read(&db, &caller.id, &id).await?;
-    read.map(Json).ok_or_else(|| Problem::not_found("notification"))
+    read.map(Json)
+        .ok_or_else(|| Problem::not_found("notification"))
 }

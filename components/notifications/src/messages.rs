@@ -11,7 +11,8 @@ pub struct Notices;
 impl Handler for Notices {
     async fn handle(&self, tx: &Tx, event: &Event) -> Result<Handled, Refusal> {
         match event.kind.as_str() {
-            "order.created" | "order.paid" | "order.completed" | "order.canceled" | "order.rejected" => {
+            "order.created" | "order.paid" | "order.completed" | "order.canceled"
+            | "order.rejected" => {
                 let notice: OrderNotice = event.payload()?;
                 let text = text::order(&event.kind, &notice);
                 store::insert(tx, event, &notice.user_id, &text, Some(&notice.order_id)).await?;

@@ -44,14 +44,23 @@ pub async fn insert(
          SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
          WHERE NOT EXISTS (SELECT 1 FROM tombstones WHERE user_id = ?3)
          ON CONFLICT (event_id) DO NOTHING",
-        &[&new_id(), &event.id, &user_id, &event.kind, &text, &order_id, &clock::now_ms()],
+        &[
+            &new_id(),
+            &event.id,
+            &user_id,
+            &event.kind,
+            &text,
+            &order_id,
+            &clock::now_ms(),
+        ],
     )
     .await
 }
 
 /// Removes all that was told to a user, and bars what may still come.
 pub async fn forget(tx: &Tx, user_id: &str) -> Result<(), DbError> {
-    tx.execute("DELETE FROM notifications WHERE user_id = ?", &[&user_id]).await?;
+    tx.execute("DELETE FROM notifications WHERE user_id = ?", &[&user_id])
+        .await?;
     tx.execute(
         "INSERT INTO tombstones (user_id, created_at) VALUES (?, ?) ON CONFLICT DO NOTHING",
         &[&user_id, &clock::now_ms()],
@@ -78,7 +87,12 @@ pub async fn list(
          WHERE user_id = ?1 AND id < ?2 AND (?3 = 0 OR read_at IS NULL) AND (?4 IS NULL OR kind = ?4)
          ORDER BY id DESC LIMIT ?5"
     );
-    let rows = db.query(&sql, &[&user_id, &before, &filter.unread, &filter.kind, &limit]).await?;
+    let rows = db
+        .query(
+            &sql,
+            &[&user_id, &before, &filter.unread, &filter.kind, &limit],
+        )
+        .await?;
     rows.iter().map(notification).collect()
 }
 
@@ -88,5 +102,8 @@ pub async fn read(db: &Db, user_id: &str, id: &str) -> Result<Option<Notificatio
         "UPDATE notifications SET read_at = coalesce(read_at, ?) WHERE id = ? AND user_id = ?
          RETURNING {NOTIFICATION}"
     );
-    db.first(&sql, &[&clock::now_ms(), &id, &user_id]).await?.map(|row| notification(&row)).transpose()
+    db.first(&sql, &[&clock::now_ms(), &id, &user_id])
+        .await?
+        .map(|row| notification(&row))
+        .transpose()
 }

@@ -6,14 +6,19 @@ use wasmart_contracts::messages::{DepositNotice, OrderNotice};
 pub fn order(kind: &str, notice: &OrderNotice) -> String {
     let number = notice.number;
     let total = notice.total.map(|total| money(total, &notice.currency));
-    let of_total = total.as_deref().map(|total| format!(" of {total}")).unwrap_or_default();
+    let of_total = total
+        .as_deref()
+        .map(|total| format!(" of {total}"))
+        .unwrap_or_default();
     let because = notice.reason.as_deref().map(reason).unwrap_or_default();
     match kind {
         "order.created" => format!("Your order {number} is in. We are setting its items aside."),
         "order.paid" => format!("Your order {number}{of_total} is paid. Thank you!"),
         "order.completed" => format!("Your order {number} is completed. Enjoy!"),
         "order.canceled" => format!("Your order {number}{of_total} is canceled{because}."),
-        "order.rejected" => format!("Sorry, your order {number}{of_total} can't be filled{because}."),
+        "order.rejected" => {
+            format!("Sorry, your order {number}{of_total} can't be filled{because}.")
+        }
         _ => format!("There is news of your order {number}."),
     }
 }
@@ -66,16 +71,25 @@ mod tests {
 
     #[test]
     fn sentences_name_the_order_its_total_and_the_reason() {
-        assert_eq!(order("order.paid", &notice(Some(123_405), None)), "Your order 7 of 1234.05 EUR is paid. Thank you!");
+        assert_eq!(
+            order("order.paid", &notice(Some(123_405), None)),
+            "Your order 7 of 1234.05 EUR is paid. Thank you!"
+        );
         assert_eq!(
             order("order.rejected", &notice(None, Some("out_of_stock"))),
             "Sorry, your order 7 can't be filled: an item is out of stock."
         );
         assert_eq!(
-            order("order.canceled", &notice(Some(5), Some(Reason::CanceledByCustomer.as_str()))),
+            order(
+                "order.canceled",
+                &notice(Some(5), Some(Reason::CanceledByCustomer.as_str()))
+            ),
             "Your order 7 of 0.05 EUR is canceled, as you asked."
         );
-        assert_eq!(order("order.canceled", &notice(None, Some("x"))), "Your order 7 is canceled.");
+        assert_eq!(
+            order("order.canceled", &notice(None, Some("x"))),
+            "Your order 7 is canceled."
+        );
     }
 
     #[test]

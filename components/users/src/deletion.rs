@@ -29,7 +29,11 @@ async fn end(id: &str) -> Result<StatusCode, Problem> {
         StatusCode::NO_CONTENT => {}
         StatusCode::NOT_FOUND if store::find(&db, id).await?.is_some() => {}
         StatusCode::NOT_FOUND => return Err(no_user()),
-        other => return Err(Problem::unavailable(format!("auth answered {other} to a deletion"))),
+        other => {
+            return Err(Problem::unavailable(format!(
+                "auth answered {other} to a deletion"
+            )));
+        }
     }
     store::delete(&db, id).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -39,10 +43,12 @@ async fn end_account(id: &str) -> Result<StatusCode, Problem> {
     let secret = config::get("internal_secret")
         .await
         .map_err(|error| Problem::unavailable(format!("variable internal_secret: {error}")))?;
-    let request = Request::delete(format!("http://auth.spin.internal/internal/auth/users/{id}"))
-        .header("x-internal-secret", secret)
-        .body(EmptyBody::new())
-        .map_err(|error| Problem::internal(format!("the request to auth: {error}")))?;
+    let request = Request::delete(format!(
+        "http://auth.spin.internal/internal/auth/users/{id}"
+    ))
+    .header("x-internal-secret", secret)
+    .body(EmptyBody::new())
+    .map_err(|error| Problem::internal(format!("the request to auth: {error}")))?;
     let response = send(request)
         .await
         .map_err(|error| Problem::unavailable(format!("auth can't be reached: {error}")))?;

@@ -53,45 +53,84 @@ impl From<Replacement> for Changes {
 impl Changes {
     /// Whether anything is named.
     pub fn is_empty(&self) -> bool {
-        [&self.first_name, &self.last_name, &self.phone, &self.language].iter().all(|c| c.is_none())
+        [
+            &self.first_name,
+            &self.last_name,
+            &self.phone,
+            &self.language,
+        ]
+        .iter()
+        .all(|c| c.is_none())
     }
 
     /// Refuses what can't be, all faults at once.
     pub fn check(&self) -> Result<(), Problem> {
         let rules: [(&str, &Change, fn(&str) -> bool, &str); 4] = [
-            ("first_name", &self.first_name, is_text, "must have 1 to 100 characters"),
-            ("last_name", &self.last_name, is_text, "must have 1 to 100 characters"),
-            ("phone", &self.phone, is_phone, "must be a phone number of 5 to 15 digits"),
-            ("language", &self.language, is_language, "must be a language tag such as en or pt-BR"),
+            (
+                "first_name",
+                &self.first_name,
+                is_text,
+                "must have 1 to 100 characters",
+            ),
+            (
+                "last_name",
+                &self.last_name,
+                is_text,
+                "must have 1 to 100 characters",
+            ),
+            (
+                "phone",
+                &self.phone,
+                is_phone,
+                "must be a phone number of 5 to 15 digits",
+            ),
+            (
+                "language",
+                &self.language,
+                is_language,
+                "must be a language tag such as en or pt-BR",
+            ),
         ];
         let errors: Vec<FieldError> = rules
             .iter()
             .filter(|(_, change, holds, _)| {
-                change.as_ref().and_then(Option::as_deref).is_some_and(|value| !holds(value))
+                change
+                    .as_ref()
+                    .and_then(Option::as_deref)
+                    .is_some_and(|value| !holds(value))
             })
             .map(|(field, _, _, detail)| FieldError {
                 field: (*field).to_owned(),
                 detail: (*detail).to_owned(),
             })
             .collect();
-        if errors.is_empty() { Ok(()) } else { Err(Problem::fields(errors)) }
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(Problem::fields(errors))
+        }
     }
 }
 
 fn is_text(value: &str) -> bool {
-    !value.trim().is_empty() && value.chars().count() <= MAX_TEXT && !value.contains(char::is_control)
+    !value.trim().is_empty()
+        && value.chars().count() <= MAX_TEXT
+        && !value.contains(char::is_control)
 }
 
 /// However people write it; ITU-T E.164 allows 15 digits.
 fn is_phone(value: &str) -> bool {
     let digits = value.chars().filter(char::is_ascii_digit).count();
-    let clean = |c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | '(' | ')' | ' ' | '/');
+    let clean =
+        |c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | '(' | ')' | ' ' | '/');
     value.chars().count() <= MAX_TEXT && (5..=15).contains(&digits) && value.chars().all(clean)
 }
 
 /// The shape of RFC 5646, not its registry.
 fn is_language(value: &str) -> bool {
-    let part = |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
+    let part = |part: &str| {
+        (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric())
+    };
     let primary = value.split('-').next().unwrap_or_default();
     value.len() <= MAX_LANGUAGE
         && primary.len() >= 2
@@ -105,7 +144,8 @@ mod tests {
 
     #[test]
     fn absent_and_null_are_not_the_same() {
-        let changes: Changes = serde_json::from_str(r#"{"phone":null,"language":"en"}"#).expect("changes");
+        let changes: Changes =
+            serde_json::from_str(r#"{"phone":null,"language":"en"}"#).expect("changes");
         assert_eq!((changes.first_name, changes.phone), (None, Some(None)));
         assert_eq!(changes.language, Some(Some("en".to_owned())));
         assert!(serde_json::from_str::<Changes>(r#"{"email":"x@y.de"}"#).is_err());

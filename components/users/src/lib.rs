@@ -1,6 +1,9 @@
 //! Profiles: read, change, delete.
 
-#![allow(unsafe_code, reason = "the trigger macros generate the component's exports")]
+#![allow(
+    unsafe_code,
+    reason = "the trigger macros generate the component's exports"
+)]
 
 mod accounts;
 mod deletion;
@@ -17,7 +20,10 @@ use wasmart_service::{Service, http, inbox};
 
 static SERVICE: Service = Service {
     name: "users",
-    migrations: &[Migration { version: 1, sql: include_str!("../migrations/0001_init.sql") }],
+    migrations: &[Migration {
+        version: 1,
+        sql: include_str!("../migrations/0001_init.sql"),
+    }],
 };
 
 #[http_service]
@@ -32,7 +38,9 @@ async fn on_message(message: Vec<u8>) -> Result<(), DbError> {
 
 /// `/profiles` is seed 1's spelling.
 fn routes() -> Router {
-    let own = get(profiles::read_own).patch(profiles::change_own).delete(deletion::delete_own);
+    let own = get(profiles::read_own)
+        .patch(profiles::change_own)
+        .delete(deletion::delete_own);
     let by_id = get(profiles::read)
         .put(profiles::replace)
         .patch(profiles::change)

@@ -1,9 +1,9 @@
 //! Reading and changing a profile: one's own, or any for an administrator. For all others there is
 //! nothing (404).
 
+use crate::SERVICE;
 use crate::input::{Changes, Replacement};
 use crate::store::{self, Profile};
-use crate::SERVICE;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -24,7 +24,10 @@ pub async fn read(caller: Caller, Id(id): Id) -> Result<Json<Profile>, Problem> 
 }
 
 /// `PATCH /users/me`.
-pub async fn change_own(caller: Caller, Input(changes): Input<Changes>) -> Result<Json<Profile>, Problem> {
+pub async fn change_own(
+    caller: Caller,
+    Input(changes): Input<Changes>,
+) -> Result<Json<Profile>, Problem> {
     let id = caller.id.clone();
     apply(&caller, &id, changes).await.map(Json)
 }
@@ -57,7 +60,11 @@ pub async fn create(caller: Caller, Input(changes): Input<Changes>) -> Result<Re
 
 /// Refuses whoever is neither the owner nor an administrator.
 pub fn allow(caller: &Caller, id: &str) -> Result<(), Problem> {
-    if caller.id == id || caller.is_any(&["admin"]) { Ok(()) } else { Err(no_user()) }
+    if caller.id == id || caller.is_any(&["admin"]) {
+        Ok(())
+    } else {
+        Err(no_user())
+    }
 }
 
 pub fn no_user() -> Problem {
@@ -67,7 +74,11 @@ pub fn no_user() -> Problem {
 async fn get(caller: &Caller, id: &str) -> Result<Profile, Problem> {
     allow(caller, id)?;
     let db = Db::open(&SERVICE).await?;
-    let found = if caller.id == id { store::own(&db, caller).await } else { store::find(&db, id).await };
+    let found = if caller.id == id {
+        store::own(&db, caller).await
+    } else {
+        store::find(&db, id).await
+    };
     found?.ok_or_else(no_user)
 }
 
@@ -77,5 +88,7 @@ async fn apply(caller: &Caller, id: &str, changes: Changes) -> Result<Profile, P
     if changes.is_empty() {
         return Ok(profile);
     }
-    store::change(&Db::open(&SERVICE).await?, id, &changes).await?.ok_or_else(no_user)
+    store::change(&Db::open(&SERVICE).await?, id, &changes)
+        .await?
+        .ok_or_else(no_user)
 }

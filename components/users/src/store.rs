@@ -46,7 +46,10 @@ fn profile(row: &Row) -> Result<Profile, DbError> {
 /// A profile that is not deleted.
 pub async fn find(db: &Db, id: &str) -> Result<Option<Profile>, DbError> {
     let sql = format!("SELECT {PROFILE} FROM profiles WHERE id = ? AND deleted_at IS NULL");
-    db.first(&sql, &[&id]).await?.map(|row| profile(&row)).transpose()
+    db.first(&sql, &[&id])
+        .await?
+        .map(|row| profile(&row))
+        .transpose()
 }
 
 /// The caller's own profile; made from the token where the news of the registration is still on its
@@ -58,7 +61,12 @@ pub async fn own(db: &Db, caller: &Caller) -> Result<Option<Profile>, DbError> {
     db.execute(
         "INSERT INTO profiles (id, email, username, registered, created_at, updated_at)
          VALUES (?1, ?2, ?3, 0, ?4, ?4) ON CONFLICT (id) DO NOTHING",
-        &[&caller.id, &caller.email, &caller.username, &clock::now_ms()],
+        &[
+            &caller.id,
+            &caller.email,
+            &caller.username,
+            &clock::now_ms(),
+        ],
     )
     .await?;
     find(db, &caller.id).await
@@ -113,7 +121,10 @@ pub async fn change(db: &Db, id: &str, changes: &Changes) -> Result<Option<Profi
         "UPDATE profiles SET {} WHERE id = ? AND deleted_at IS NULL RETURNING {PROFILE}",
         set.join(", ")
     );
-    db.first(&sql, &params).await?.map(|row| profile(&row)).transpose()
+    db.first(&sql, &params)
+        .await?
+        .map(|row| profile(&row))
+        .transpose()
 }
 
 /// Takes everything personal off the row, or makes it empty where there is none, so that a

@@ -64,26 +64,19 @@ impl Drop for Server {
 
 fn run(port: u16) -> Child {
     let process = Command::new(PROGRAM)
-        .args([
-            "--port",
-            &port.to_string(),
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-        ])
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+        .args(["--save", "", "--appendonly", "no"])
         .stdout(Stdio::null())
         .spawn()
         .expect("redis-server starts");
+    let listens = || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
     for _ in 0..100 {
-        if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-            return process;
+        if listens() {
+            break;
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    panic!("redis-server does not listen");
+    process
 }
 
 async fn start(app: App, server: &Server) -> Running {

@@ -5,6 +5,7 @@
 //! What is written runs on SQLite and on libSQL alike: `RETURNING` instead of `changes()`, one
 //! statement a call, PRAGMAs only as a wish.
 
+mod gate;
 mod migrate;
 mod pool;
 mod value;
@@ -13,7 +14,6 @@ pub use migrate::Migration;
 pub use value::{Row, ToValue};
 
 use crate::Service;
-use futures::lock::{Mutex, MutexGuard};
 use spin_sdk::sqlite::{Connection, Error as SqliteError, Value};
 use std::ops::Deref;
 use thiserror::Error;
@@ -111,7 +111,7 @@ impl Db {
     /// Begins a transaction that holds the write lock from the start, so that what it reads stays
     /// true until it commits.
     pub async fn begin(self) -> Result<Tx, DbError> {
-        let gate = WRITERS.lock().await;
+        let pass = gate::enter().await;
         let mut tries = 0;
         loop {
             match self.run("BEGIN IMMEDIATE", vec![]).await {
@@ -119,7 +119,7 @@ impl Db {
                     return Ok(Tx {
                         db: self,
                         committed: false,
-                        _gate: gate,
+                        _pass: pass,
                     });
                 }
                 Err(DbError::Busy(_)) if tries < BEGIN_TRIES => tries += 1,
@@ -158,14 +158,11 @@ impl Drop for Db {
 /// How often `BEGIN IMMEDIATE` is tried again after waiting `busy_timeout` in vain.
 const BEGIN_TRIES: u32 = 2;
 
-/// The writers of one instance queue here rather than in SQLite's busy handler, which sleeps.
-static WRITERS: Mutex<()> = Mutex::new(());
-
 /// A transaction. Dropped without [`Tx::commit`], it closes its handle, and so is rolled back.
 pub struct Tx {
     db: Db,
     committed: bool,
-    _gate: MutexGuard<'static, ()>,
+    _pass: gate::Pass,
 }
 
 impl Tx {
