@@ -100,13 +100,21 @@ impl Actor {
 
     /// Sends a request whose answer may be anything.
     pub async fn send_unchecked(&self, request: RequestBuilder) -> Answer {
-        let request = request.build().unwrap_or_else(|error| panic!("{error}"));
+        self.receive(request).await.unwrap_or_else(|error| panic!("{error:?}"))
+    }
+
+    /// Sends a request that may be cut off; none if no answer came.
+    pub async fn try_send(&self, request: RequestBuilder) -> Option<Answer> {
+        self.receive(request).await.ok().map(Answer::checked)
+    }
+
+    async fn receive(&self, request: RequestBuilder) -> Result<Answer, reqwest::Error> {
+        let request = request.build()?;
         let asked = format!("{} {}", request.method(), request.url().path());
-        let sent = self.client.execute(request).await;
-        let response = sent.unwrap_or_else(|error| panic!("{asked}: {error:?}"));
+        let response = self.client.execute(request).await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let body = response.text().await.unwrap_or_else(|error| panic!("{asked}: {error:?}"));
-        Answer { asked, status, headers, body }
+        let body = response.text().await?;
+        Ok(Answer { asked, status, headers, body })
     }
 
     /// `GET`

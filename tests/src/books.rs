@@ -132,6 +132,31 @@ const RULES: &[Rule] = &[
         broken_by: "SELECT id, state, reason FROM orders.orders
             WHERE (state = 'canceled') <> (reason IS NOT NULL)",
     },
+    Rule {
+        says: "nobody is told twice of the same",
+        needs: &["notifications"],
+        broken_by: "SELECT user_id, order_id, kind, count(*) FROM notifications.notifications
+            WHERE order_id IS NOT NULL GROUP BY user_id, order_id, kind HAVING count(*) > 1
+            UNION ALL SELECT user_id, event_id, kind, count(*) FROM notifications.notifications
+            GROUP BY event_id HAVING count(*) > 1",
+    },
+    Rule {
+        says: "of every step that concerns the customer, the customer was told",
+        needs: &["notifications", "orders"],
+        broken_by: "SELECT e.order_id, e.to_state, kind FROM orders.order_events e
+            JOIN orders.orders o ON o.id = e.order_id
+            JOIN (SELECT 'reserving' AS state, 'order.created' AS kind UNION SELECT 'paid', 'order.paid'
+                  UNION SELECT 'completed', 'order.completed') told ON told.state = e.to_state
+            WHERE NOT EXISTS (SELECT 1 FROM notifications.notifications n
+                WHERE n.user_id = o.user_id AND n.order_id = o.id AND n.kind = told.kind)
+              AND o.user_id NOT IN (SELECT user_id FROM notifications.tombstones)
+            UNION ALL SELECT id, state, reason FROM orders.orders o
+            WHERE state = 'canceled' AND NOT EXISTS (SELECT 1 FROM notifications.notifications n
+                WHERE n.order_id = o.id AND n.kind = CASE
+                    WHEN o.reason IN ('canceled_by_customer', 'canceled_by_staff', 'account_deleted')
+                    THEN 'order.canceled' ELSE 'order.rejected' END)
+              AND o.user_id NOT IN (SELECT user_id FROM notifications.tombstones)",
+    },
 ];
 
 impl Books {

@@ -52,6 +52,12 @@ pub fn keys() -> KeySet {
     KeySet::load_or_create(&shared("keys")).unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// Keys that do not belong to [`keys`].
+pub fn other_keys() -> KeySet {
+    let _one_at_a_time = Lock::take("keys");
+    KeySet::load_or_create(&shared("other-keys")).unwrap_or_else(|error| panic!("{error}"))
+}
+
 /// `target/debug`, or whatever cargo was told to use: the test binary lies in its `deps`.
 fn profile_folder() -> PathBuf {
     let binary = std::env::current_exe().expect("a running program has a path");

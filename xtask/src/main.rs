@@ -1,5 +1,6 @@
 //! The project's commands. Each is a file; this one only chooses.
 
+mod bench;
 mod build;
 mod clean_data;
 mod spin;
@@ -23,6 +24,8 @@ enum Run {
     Up(up::Up),
     /// Check and test everything, as CI does
     Test(test::Test),
+    /// Measure the figures of docs/performance.md
+    Bench(bench::Bench),
     /// Build the components for wasm32-wasip2
     Build,
     /// Remove the shop's databases, stores and keys (.wasmart)
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
     let result = match command {
         Run::Up(up) => up.run(),
         Run::Test(test) => test.run(),
+        Run::Bench(bench) => bench.run(),
         Run::Build => build::components().map(|()| ExitCode::SUCCESS),
         Run::CleanData => clean_data::run(),
     };

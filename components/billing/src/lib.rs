@@ -14,7 +14,7 @@ use axum::routing::{get, post};
 use spin_sdk::http::{IntoResponse, Request};
 use spin_sdk::{http_service, redis_subscriber};
 use wasmart_service::db::{DbError, Migration};
-use wasmart_service::{Service, http, inbox};
+use wasmart_service::{Service, dead_letters, http, inbox};
 
 static SERVICE: Service = Service {
     name: "billing",
@@ -45,5 +45,6 @@ fn routes() -> Router {
         .route("/api/v1/billing/account/withdraw", post(wallet::withdraw))
         .route("/api/v1/billing/transactions", get(wallet::transactions))
         .route("/internal/billing/tick", post(wallet::tick))
+        .merge(dead_letters::routes(&SERVICE, &saga::Participant))
         .merge(http::probes(&SERVICE))
 }

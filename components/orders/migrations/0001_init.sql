@@ -7,6 +7,8 @@ CREATE TABLE orders (
     reason      TEXT,
     -- When the answer that the state waits for is overdue.
     deadline_at INTEGER,
+    -- When the whole way to paid is overdue, whatever the steps have left.
+    give_up_at  INTEGER,
     total       INTEGER,
     currency    TEXT NOT NULL,
     address     TEXT,
@@ -16,6 +18,9 @@ CREATE TABLE orders (
 );
 CREATE INDEX orders_user ON orders (user_id, id);
 CREATE INDEX orders_deadline ON orders (deadline_at) WHERE deadline_at IS NOT NULL;
+
+CREATE INDEX orders_under_way ON orders (updated_at)
+    WHERE state IN ('reserving', 'charging', 'committing', 'refunding', 'releasing');
 
 CREATE TABLE order_lines (
     order_id   TEXT NOT NULL REFERENCES orders (id),

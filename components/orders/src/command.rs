@@ -12,7 +12,8 @@ use wasmart_service::outbox;
 
 const STOCK: &str = "stock_changes";
 const PAYMENTS: &str = "payments";
-const NOTIFICATIONS: &str = "notifications";
+/// Where notices go; nothing waits for them.
+pub const NOTIFICATIONS: &str = "notifications";
 
 /// The event that carries a command, and the channel it goes to.
 pub fn command(command: Command, order: &Order, lines: &[StoredLine]) -> (&'static str, Event) {

@@ -14,6 +14,7 @@ mod command;
 mod execute;
 mod orders;
 mod runner;
+mod sagas;
 mod store;
 mod view;
 
@@ -22,7 +23,7 @@ use axum::routing::{get, post};
 use spin_sdk::http::{IntoResponse, Request};
 use spin_sdk::{http_service, redis_subscriber};
 use wasmart_service::db::{DbError, Migration};
-use wasmart_service::{Service, http, inbox};
+use wasmart_service::{Service, dead_letters, http, inbox};
 
 static SERVICE: Service = Service {
     name: "orders",
@@ -54,5 +55,16 @@ fn routes() -> Router {
         .route("/api/v1/orders/{id}/execute", post(execute::execute))
         .route("/api/v1/orders/{id}/events", get(orders::events))
         .route("/internal/orders/tick", post(execute::tick))
+        .merge(operator_routes("/api/v1/sagas"))
+        .merge(operator_routes("/internal/orders/sagas"))
+        .merge(dead_letters::routes(&SERVICE, &answers::Orchestrator))
         .merge(http::probes(&SERVICE))
+}
+
+fn operator_routes(base: &str) -> Router {
+    Router::new()
+        .route(base, get(sagas::list))
+        .route(&format!("{base}/{{id}}"), get(sagas::show))
+        .route(&format!("{base}/{{id}}/redrive"), post(sagas::redrive))
+        .route(&format!("{base}/{{id}}/compensate"), post(sagas::compensate))
 }

@@ -1,11 +1,11 @@
 //! Runs the saga: asks the domain what an event does, and stores that with what it sends, in one
 //! transaction.
 
-use crate::store::{self, Order};
+use crate::store::{self, Deadlines, Order};
 use crate::{SERVICE, command};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, Ordering};
-use wasmart_domain::saga::{Event, Illegal, Outcome};
+use wasmart_domain::saga::{Event, Illegal, Outcome, Saga};
 use wasmart_service::clock::now_ms;
 use wasmart_service::db::{Db, DbError, Tx};
 use wasmart_service::{config, outbox};
@@ -14,7 +14,8 @@ use wasmart_service::{config, outbox};
 const OVERDUE_BATCH: i64 = 50;
 /// How often ordinary messages look for overdue orders.
 const OVERDUE_EVERY_MS: i64 = 1_000;
-const DEFAULT_DEADLINE_MS: i64 = 30_000;
+const DEFAULT_STEP_MS: i64 = 30_000;
+const DEFAULT_SAGA_MS: i64 = 120_000;
 
 /// Applies an event to an order that was read in this transaction. `Ok(Ok(()))` also when the event
 /// changes nothing; `Ok(Err(_))` when the state refuses it.
@@ -32,11 +33,8 @@ pub async fn advance(
         }) => (saga, command, notice),
         Err(illegal) => return Ok(Err(illegal)),
     };
-    let deadline_at = match saga.state.has_deadline() {
-        true => Some(now_ms() + step_deadline_ms().await),
-        false => None,
-    };
-    store::move_to(tx, order, event.as_str(), saga, deadline_at).await?;
+    let deadlines = deadlines(order, saga).await;
+    store::move_to(tx, order, event.as_str(), saga, deadlines).await?;
     order.saga = saga;
     if let Some(send) = send {
         let lines = store::lines(tx, &[&order.id]).await?;
@@ -82,14 +80,24 @@ pub async fn turn_overdue_now_and_then() {
     }
 }
 
-async fn step_deadline_ms() -> i64 {
-    static DEADLINE: OnceLock<i64> = OnceLock::new();
-    if let Some(deadline) = DEADLINE.get() {
-        return *deadline;
+/// A step may take its time, but not past the end of the saga's.
+async fn deadlines(order: &Order, to: Saga) -> Deadlines {
+    if !to.state.has_deadline() {
+        return Deadlines { step_at: None, give_up_at: None };
     }
-    let configured = config::optional("step_deadline_ms").await;
-    let deadline = configured
-        .and_then(|ms| ms.parse().ok())
-        .unwrap_or(DEFAULT_DEADLINE_MS);
-    *DEADLINE.get_or_init(|| deadline)
+    let (step_ms, saga_ms) = limits().await;
+    let now = now_ms();
+    let give_up_at = order.give_up_at.unwrap_or(now + saga_ms);
+    Deadlines { step_at: Some(give_up_at.min(now + step_ms)), give_up_at: Some(give_up_at) }
+}
+
+/// How long a step and a saga may take, in milliseconds.
+async fn limits() -> (i64, i64) {
+    static LIMITS: OnceLock<(i64, i64)> = OnceLock::new();
+    if let Some(limits) = LIMITS.get() {
+        return *limits;
+    }
+    let step = config::optional("step_deadline_ms").await.and_then(|ms| ms.parse().ok());
+    let saga = config::optional("saga_deadline_ms").await.and_then(|ms| ms.parse().ok());
+    *LIMITS.get_or_init(|| (step.unwrap_or(DEFAULT_STEP_MS), saga.unwrap_or(DEFAULT_SAGA_MS)))
 }

@@ -18,6 +18,8 @@ pub struct Order {
     pub traceparent: Option<String>,
     pub created_at: i64,
     pub updated_at: i64,
+    pub deadline_at: Option<i64>,
+    pub give_up_at: Option<i64>,
 }
 
 /// A line; name and price once stock has told them.
@@ -48,7 +50,7 @@ pub struct NewOrder<'a> {
 }
 
 const ORDER: &str = "id, number, user_id, state, reason, total, currency, address, traceparent,
-    created_at, updated_at";
+    created_at, updated_at, deadline_at, give_up_at";
 
 impl Order {
     fn read(row: &Row) -> Result<Order, DbError> {
@@ -69,6 +71,8 @@ impl Order {
             traceparent: row.opt_text(8)?,
             created_at: row.int(9)?,
             updated_at: row.int(10)?,
+            deadline_at: row.opt_int(11)?,
+            give_up_at: row.opt_int(12)?,
         })
     }
 }
@@ -210,19 +214,33 @@ pub async fn set_prices(
     .await
 }
 
+/// When the present step, and the whole way, are overdue.
+pub struct Deadlines {
+    pub step_at: Option<i64>,
+    pub give_up_at: Option<i64>,
+}
+
 /// Stores where the saga stands now, and the change in the history.
 pub async fn move_to(
     tx: &Tx,
     order: &Order,
     event: &str,
     to: Saga,
-    deadline_at: Option<i64>,
+    deadlines: Deadlines,
 ) -> Result<(), DbError> {
     let now = now_ms();
     let reason = to.reason.map(Reason::as_str);
     tx.execute(
-        "UPDATE orders SET state = ?, reason = ?, deadline_at = ?, updated_at = ? WHERE id = ?",
-        &[&to.state.as_str(), &reason, &deadline_at, &now, &order.id],
+        "UPDATE orders SET state = ?, reason = ?, deadline_at = ?, give_up_at = ?, updated_at = ?
+         WHERE id = ?",
+        &[
+            &to.state.as_str(),
+            &reason,
+            &deadlines.step_at,
+            &deadlines.give_up_at,
+            &now,
+            &order.id,
+        ],
     )
     .await?;
     tx.execute(
@@ -269,4 +287,21 @@ pub async fn overdue(db: &Db, now: i64, limit: i64) -> Result<Vec<String>, DbErr
         )
         .await?;
     rows.iter().map(|row| row.text(0)).collect()
+}
+
+/// Sagas under way that were last changed before `changed_before`, the longest unchanged first.
+pub async fn under_way(db: &Db, changed_before: i64, limit: i64) -> Result<Vec<Order>, DbError> {
+    let waiting: Vec<&str> =
+        STATES.iter().filter(|state| state.waits()).map(|state| state.as_str()).collect();
+    let waiting = serde_json::to_string(&waiting).unwrap_or_default();
+    let rows = db
+        .query(
+            &format!(
+                "SELECT {ORDER} FROM orders WHERE state IN (SELECT value FROM json_each(?))
+                     AND updated_at <= ? ORDER BY updated_at LIMIT ?"
+            ),
+            &[&waiting, &changed_before, &limit],
+        )
+        .await?;
+    rows.iter().map(Order::read).collect()
 }

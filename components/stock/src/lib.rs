@@ -14,7 +14,7 @@ use axum::routing::{get, post};
 use spin_sdk::http::{IntoResponse, Request};
 use spin_sdk::{http_service, redis_subscriber};
 use wasmart_service::db::{DbError, Migration};
-use wasmart_service::{Service, http, inbox};
+use wasmart_service::{Service, dead_letters, http, inbox};
 
 static SERVICE: Service = Service {
     name: "stock",
@@ -42,5 +42,6 @@ fn routes() -> Router {
         .route("/api/v1/items/{id}/movements", get(items::movements))
         .route("/internal/stock/items", get(items::known))
         .route("/internal/stock/tick", post(items::tick))
+        .merge(dead_letters::routes(&SERVICE, &saga::Participant))
         .merge(http::probes(&SERVICE))
 }

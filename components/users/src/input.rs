@@ -11,6 +11,9 @@ const MAX_LANGUAGE: usize = 35;
 /// One field of a change: absent means as it was, `null` means none.
 pub type Change = Option<Option<String>>;
 
+/// A field, what becomes of it, what must hold for it, and how to say so.
+type Rule<'a> = (&'a str, &'a Change, fn(&str) -> bool, &'a str);
+
 /// `PATCH`: changes what is named.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -65,7 +68,7 @@ impl Changes {
 
     /// Refuses what can't be, all faults at once.
     pub fn check(&self) -> Result<(), Problem> {
-        let rules: [(&str, &Change, fn(&str) -> bool, &str); 4] = [
+        let rules: [Rule<'_>; 4] = [
             (
                 "first_name",
                 &self.first_name,

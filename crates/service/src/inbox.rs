@@ -68,7 +68,7 @@ pub trait Handler {
         &self,
         tx: &Tx,
         event: &Event,
-    ) -> impl std::future::Future<Output = Result<Handled, Refusal>>;
+    ) -> impl std::future::Future<Output = Result<Handled, Refusal>> + Send;
 }
 
 /// The answer to `event`: of type `kind`, about the same subject, in the same trace.
@@ -114,7 +114,7 @@ pub async fn receive(
         }
     }
     answers.publish(service).await;
-    outbox::drain(service).await;
+    outbox::drain_share(service).await;
     Ok(())
 }
 
@@ -180,6 +180,24 @@ async fn take_in_alone(
             Err(error) => eprintln!("an event is left to come again: {error}"),
         },
     }
+    Ok(())
+}
+
+/// Takes a dead letter in after all, and out of the dead letters in the same transaction.
+pub(crate) async fn take_in_again(
+    service: &Service,
+    event: Event,
+    letter: &str,
+    handler: &(impl Handler + Sync),
+) -> Result<(), Refusal> {
+    let mut answers = Answers::default();
+    let tx = Db::open(service).await?.begin().await?;
+    let handled = handle(&tx, &event, handler).await?;
+    answers.add(&event, handled);
+    tx.execute("DELETE FROM dead_letters WHERE id = ?", &[&letter]).await?;
+    tx.commit().await?;
+    answers.publish(service).await;
+    outbox::drain(service).await;
     Ok(())
 }
 

@@ -9,6 +9,7 @@ pub mod channels;
 pub mod clock;
 pub mod config;
 pub mod db;
+pub mod dead_letters;
 pub mod guard;
 pub mod http;
 pub mod idempotency;

@@ -5,10 +5,11 @@
 //! the others leave their rows to it. An unanswered row falls due again, later each time.
 
 use crate::channels::{PublishError, publish_bytes};
-use crate::db::{Db, DbError, Durability, Tx};
+use crate::db::{Db, DbError, Durability, Row, Tx};
 use crate::{Service, clock, new_id};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use thiserror::Error;
 use wasmart_contracts::envelope::{DATA_SCHEMA, Event, SPEC_VERSION};
 
@@ -55,6 +56,7 @@ pub fn event(service: &Service, kind: &str, subject: &str, data: &impl Serialize
 pub async fn enqueue(tx: &Tx, channel: &str, event: &Event) -> Result<(), DbError> {
     let json = serde_json::to_string(event).map_err(|e| DbError::Failed(e.to_string()))?;
     let now = clock::now_ms();
+    TOUCHED.store(true, Ordering::Relaxed);
     tx.execute(
         "INSERT INTO outbox (id, channel, subject, event, created_at, next_attempt_at)
          VALUES (?, ?, ?, ?, ?, ?)",
@@ -88,12 +90,78 @@ pub async fn answered(tx: &Tx, ids: &[String]) -> Result<(), DbError> {
     .await
 }
 
+/// What of a subject is still unanswered.
+pub struct Waiting {
+    /// The event's type.
+    pub kind: String,
+    /// How often it was sent.
+    pub attempts: i64,
+    /// When it was put into the outbox.
+    pub created_at: i64,
+    /// When it is sent next.
+    pub next_attempt_at: i64,
+}
+
+/// The unanswered events about these subjects on channels other than `except`, the oldest first, each
+/// with its subject.
+pub async fn waiting(
+    db: &Db,
+    subjects: &[&str],
+    except: &str,
+) -> Result<Vec<(String, Waiting)>, DbError> {
+    let subjects = serde_json::to_string(subjects).unwrap_or_default();
+    let rows = db
+        .query(
+            "SELECT subject, json_extract(event, '$.type'), attempts, created_at, next_attempt_at
+             FROM outbox WHERE subject IN (SELECT value FROM json_each(?)) AND channel <> ?
+             ORDER BY created_at, id",
+            &[&subjects, &except],
+        )
+        .await?;
+    let read = |row: &Row| {
+        let waiting = Waiting {
+            kind: row.text(1)?,
+            attempts: row.int(2)?,
+            created_at: row.int(3)?,
+            next_attempt_at: row.int(4)?,
+        };
+        Ok((row.text(0)?, waiting))
+    };
+    rows.iter().map(read).collect()
+}
+
+/// Makes all events about a subject due at once, as if they had never been sent.
+pub async fn hurry(tx: &Tx, subject: &str) -> Result<(), DbError> {
+    TOUCHED.store(true, Ordering::Relaxed);
+    tx.execute(
+        "UPDATE outbox SET attempts = 0, next_attempt_at = ? WHERE subject = ?",
+        &[&clock::now_ms(), &subject],
+    )
+    .await
+}
+
 /// How long to wait for the answer to the `attempts`-th sending; `jitter` in `0..=255` spreads
 /// those that fell due together over a quarter of the wait.
 fn retry_after(attempts: i64, jitter: u8) -> i64 {
     let doubled = FIRST_RETRY_MS << attempts.clamp(0, 16);
     let wait = doubled.min(MAX_RETRY_MS);
     wait + wait * i64::from(jitter) / 1024
+}
+
+/// Set when this instance has put something into the outbox and not drained since.
+static TOUCHED: AtomicBool = AtomicBool::new(false);
+/// How often work that sends nothing of its own looks for what others left.
+const LOOK_EVERY_MS: i64 = 1_000;
+
+/// [`drain`], where this instance has something to send, and now and then for others.
+pub async fn drain_share(service: &Service) {
+    static LOOKED: AtomicI64 = AtomicI64::new(0);
+    let now = clock::now_ms();
+    let touched = TOUCHED.swap(false, Ordering::Relaxed);
+    if touched || now - LOOKED.load(Ordering::Relaxed) >= LOOK_EVERY_MS {
+        LOOKED.store(now, Ordering::Relaxed);
+        drain(service).await;
+    }
 }
 
 /// Sends everything due, unless another is at it. Never fails the caller's own work: what went wrong

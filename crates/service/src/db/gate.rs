@@ -17,8 +17,11 @@ struct Gate {
     waiting: VecDeque<(u64, StreamWriter<u8>)>,
 }
 
-static GATE: Mutex<Gate> =
-    Mutex::new(Gate { taken: false, next_ticket: 0, waiting: VecDeque::new() });
+static GATE: Mutex<Gate> = Mutex::new(Gate {
+    taken: false,
+    next_ticket: 0,
+    waiting: VecDeque::new(),
+});
 
 /// Held for a few statements at a time, never across an await.
 fn gate() -> MutexGuard<'static, Gate> {

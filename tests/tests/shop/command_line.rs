@@ -1,0 +1,108 @@
+//! `wasmart up` that can't: one line that says what is wrong and what to do, and no start.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+use wasmart_tests::process::{Process, said, set, up};
+
+/// Runs `wasmart up` after `change`, and gives the one line it ends with.
+fn fault(change: impl FnOnce(&Path, &mut Command)) -> String {
+    fault_with(&[], change)
+}
+
+/// As [`fault`], with other options.
+fn fault_with(options: &[(&str, &str)], change: impl FnOnce(&Path, &mut Command)) -> String {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut command = up(folder.path(), options);
+    change(folder.path(), &mut command);
+    let (status, said) = said(&mut command);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(!said.contains("panicked") && !said.contains("backtrace"), "{said}");
+    let mut errors = said.lines().filter(|line| line.starts_with("error:"));
+    let line = errors.next().unwrap_or_else(|| panic!("no error: {said}"));
+    assert!(errors.next().is_none() && said.ends_with(&format!("{line}\n")), "more than a line: {said}");
+    line.to_owned()
+}
+
+#[track_caller]
+fn says(line: &str, words: &[&str]) {
+    for word in words {
+        assert!(line.contains(word), "not a word of {word}: {line}");
+    }
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let line = fault_with(&[("--listen", &address)], |_, _| {});
+    says(&line, &[&address, "in use", "--listen"]);
+}
+
+#[test]
+fn a_missing_key_is_named() {
+    let line = fault(|_, command| {
+        command.env_remove("SPIN_VARIABLE_JWT_PRIVATE_KEY");
+    });
+    says(&line, &["jwt_private_key", "SPIN_VARIABLE_JWT_PRIVATE_KEY"]);
+}
+
+#[test]
+fn a_broken_key_is_named() {
+    let line = fault(|_, command| set(command, "jwt_private_key", "nonsense"));
+    says(&line, &["jwt_private_key"]);
+    assert!(!line.contains("nonsense"), "the key is told: {line}");
+}
+
+#[test]
+fn a_broken_key_set_is_named() {
+    let line = fault(|_, command| set(command, "jwks", "nonsense"));
+    says(&line, &["jwks"]);
+}
+
+#[test]
+fn a_key_set_of_another_key_is_named() {
+    let other = wasmart_tests::workspace::other_keys();
+    let jwks = other.variables().iter().find(|(name, _)| *name == "jwks").map(|(_, value)| *value);
+    let line = fault(|_, command| set(command, "jwks", jwks.expect("a key set")));
+    says(&line, &["jwks", "jwt_private_key"]);
+}
+
+#[test]
+fn a_database_that_cannot_be_opened_is_named() {
+    let line = fault(|folder, _| {
+        std::fs::create_dir_all(folder.join(".wasmart/orders.db")).expect("a folder");
+    });
+    says(&line, &["orders.db"]);
+}
+
+#[test]
+fn a_file_that_is_no_database_is_named() {
+    let line = fault(|folder, _| {
+        std::fs::write(folder.join(".wasmart/stock.db"), "this is no database, ".repeat(99)).expect("a file");
+    });
+    says(&line, &["stock.db"]);
+}
+
+#[test]
+fn a_missing_manifest_is_named() {
+    let line = fault_with(&[("--from", "/nowhere/none.toml")], |_, _| {});
+    says(&line, &["none.toml"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_out_of_reach_is_named_and_waited_for() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let port = wasmart_tests::redis::free_port();
+    let url = format!("redis://127.0.0.1:{port}");
+    let mut shop = Process::start_with(folder.path(), &["--redis", &url]);
+    // It may come at any time, so the shop serves what it can.
+    let ann = wasmart_tests::Actor::register(shop.address(), "ann@example.com").await;
+    ann.deposit(5).await;
+    assert_eq!(ann.balance().await, 5);
+    shop.kill();
+    let log = shop.log();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains(&port.to_string())).collect();
+    assert!(!lines.is_empty() && lines.len() <= 3, "not said once: {log}");
+    says(&lines[0].to_lowercase(), &["redis", "reach"]);
+}
