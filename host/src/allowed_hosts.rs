@@ -68,6 +68,15 @@ impl AllowedHosts {
         })
     }
 
+    /// Whether some entry leads to other components of the application by name.
+    pub fn chains(&self) -> bool {
+        self.chained().next().is_some()
+            || self.0.iter().any(|rule| match &rule.host {
+                HostRule::Subdomains(suffix) => suffix == INTERNAL_SUFFIX,
+                _ => false,
+            })
+    }
+
     /// The components named by `component.spin.internal` entries.
     pub fn chained(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|rule| match &rule.host {
@@ -257,6 +266,8 @@ mod tests {
         let allowed = hosts(&["http://stock.spin.internal", "http://*.spin.internal"]);
         assert_eq!(allowed.chained().collect::<Vec<_>>(), ["stock"]);
         assert!(allowed.allows("http://users.spin.internal/x", "https"));
+        assert!(allowed.chains() && hosts(&["http://*.spin.internal"]).chains());
+        assert!(!hosts(&["http://self", "http://spin.internal.example.com"]).chains());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! may delay or stop the guest there.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// One call of a component into the host.
@@ -41,6 +41,25 @@ pub trait CallHook: Send + Sync + 'static {
     }
 }
 
+/// What the gates of all components share.
+#[derive(Default)]
+pub(crate) struct Gate {
+    hook: Option<Arc<dyn CallHook>>,
+    /// The host is gone: whatever still runs has no effect any more.
+    closed: AtomicBool,
+}
+
+impl Gate {
+    pub fn new(hook: Option<Arc<dyn CallHook>>) -> Arc<Self> {
+        let closed = AtomicBool::new(false);
+        Arc::new(Self { hook, closed })
+    }
+
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+    }
+}
+
 /// The gate of one component; shared by all its instances.
 #[derive(Clone)]
 pub(crate) struct Calls {
@@ -50,17 +69,19 @@ pub(crate) struct Calls {
 struct Inner {
     component: Arc<str>,
     made: AtomicU64,
-    hook: Option<Arc<dyn CallHook>>,
+    gate: Arc<Gate>,
 }
 
 impl Calls {
-    pub fn new(component: Arc<str>, hook: Option<Arc<dyn CallHook>>) -> Self {
+    pub fn new(component: Arc<str>, gate: Arc<Gate>) -> Self {
+        let made = AtomicU64::new(0);
+        let inner = Inner {
+            component,
+            made,
+            gate,
+        };
         Self {
-            inner: Arc::new(Inner {
-                component,
-                made: AtomicU64::new(0),
-                hook,
-            }),
+            inner: Arc::new(inner),
         }
     }
 
@@ -78,7 +99,10 @@ impl Calls {
         let inner = &*self.inner;
         let number = inner.made.fetch_add(1, Ordering::Relaxed) + 1;
         tracing::trace!(component = &*inner.component, number, name, "host call");
-        let Some(hook) = &inner.hook else {
+        if inner.gate.closed.load(Ordering::Relaxed) {
+            return Err(wasmtime::format_err!("the host has stopped"));
+        }
+        let Some(hook) = &inner.gate.hook else {
             return Ok(call.await);
         };
         let this = HostCall {
@@ -127,7 +151,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_hook_stops_a_call_before_its_effect() {
-        let calls = Calls::new("c".into(), Some(Arc::new(StopAtSecond)));
+        let calls = Calls::new("c".into(), Gate::new(Some(Arc::new(StopAtSecond))));
         assert_eq!(calls.pass("x", async { 1 }).await.unwrap(), 1);
         let mut done = false;
         let stopped = calls.pass("x", async { done = true }).await;
@@ -139,5 +163,14 @@ mod tests {
         );
         assert!(!done);
         assert_eq!(calls.made(), 2);
+    }
+
+    #[tokio::test]
+    async fn after_the_host_nothing_passes() {
+        let gate = Gate::new(None);
+        let calls = Calls::new("c".into(), gate.clone());
+        calls.pass("x", async {}).await.unwrap();
+        gate.close();
+        assert!(calls.pass("x", async {}).await.is_err());
     }
 }

@@ -71,7 +71,9 @@ struct Composition {
 impl Composition {
     fn new(id: &str, wasm: Vec<u8>) -> Result<Self, String> {
         let mut graph = CompositionGraph::new();
-        let package = package(&mut graph, id, &wasm)?;
+        // Not the component's own name: two components of the same parts are then the same code.
+        let package = package(&mut graph, "component", &wasm)
+            .map_err(|error| format!("component `{id}`: {error}"))?;
         let world = package.ty();
         let package = graph
             .register_package(package)

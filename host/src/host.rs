@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 
 use crate::app::App;
 use crate::builder::HostBuilder;
+use crate::calls::Gate;
 use crate::engine::Heartbeat;
 use crate::limits::STOP_TIMEOUT;
 use crate::redis::Connections;
@@ -30,7 +31,9 @@ pub(crate) struct Parts {
     pub stop: StopSender,
     pub tasks: Vec<JoinHandle<()>>,
     pub tickers: Vec<Arc<Ticker>>,
-    pub heartbeat: Heartbeat,
+    pub gate: Arc<Gate>,
+    /// Beats until it is dropped.
+    pub _heartbeat: Heartbeat,
 }
 
 impl Host {
@@ -100,9 +103,9 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        // After `stop` there is nothing left to end.
+        // What still runs in some instance ends at its next call, without effect.
+        self.parts.gate.close();
         self.parts.stop.send();
         self.parts.tasks.iter().for_each(JoinHandle::abort);
-        let _ = &self.parts.heartbeat;
     }
 }

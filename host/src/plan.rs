@@ -190,6 +190,14 @@ impl Planner<'_> {
                 ),
             );
         }
+        if hosts.chains() && uses.redis.contains(id) {
+            // No limit of this host, but the application could not move to Spin.
+            self.fault(
+                id,
+                "may call `*.spin.internal` and has Redis triggers; Spin refuses that: give the messages \
+                 to a component of their own, with the same source",
+            );
+        }
         Some(hosts)
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
@@ -14,7 +14,7 @@ use wasmtime::component::{InstancePre, Linker};
 use crate::app::App;
 use crate::bindings::exports::spin::redis::inbound_redis;
 use crate::builder::HostBuilder;
-use crate::calls::Calls;
+use crate::calls::{Calls, Gate};
 use crate::channels::worker::Worker;
 use crate::channels::{Channels, Listener, subscriber};
 use crate::component::{Component, Instances};
@@ -30,12 +30,12 @@ use crate::plan::{ComponentPlan, Plan, Subscription};
 use crate::redis::Connections;
 use crate::state::HostState;
 use crate::stop::{self, Stop};
-use crate::tick::Ticker;
+use crate::tick::{TickPlan, Ticker};
 
 /// Brings the plan to life.
 pub(crate) async fn start(
     builder: HostBuilder,
-    plan: Plan,
+    mut plan: Plan,
     routes: Routes,
     listener: TcpListener,
     servers: bool,
@@ -49,21 +49,27 @@ pub(crate) async fn start(
     let linker = Arc::new(engine::linker(&engine).map_err(fail)?);
     let heartbeat = Heartbeat::start(&engine)
         .map_err(|error| StartError::one(format!("cannot start a thread: {error}")))?;
-
-    let mut plan = plan;
     let compiled = compile(&engine, &linker, &mut plan.components).await?;
+
     let in_process = Arc::new(Channels::default());
     let connections = Arc::new(match servers {
         true => Connections::to_servers(),
         false => Connections::InProcess(in_process.clone()),
     });
+    let gate = Gate::new(builder.hook.clone());
+    let (redis, memory_bytes) = (connections.clone(), builder.instance_memory);
     let shared = Shared {
         engine,
-        connections: connections.clone(),
+        redis,
+        gate: gate.clone(),
+        memory_bytes,
     };
+    let plans = std::mem::take(&mut plan.components)
+        .into_iter()
+        .zip(compiled);
     let app = Arc::new_cyclic(|app| {
         App::new(
-            components(&builder, plan.components, compiled, &shared, app),
+            components(plans, &shared, builder.request_timeout, app),
             routes,
         )
     });
@@ -72,96 +78,93 @@ pub(crate) async fn start(
         .local_addr()
         .map_err(|error| StartError::one(format!("cannot listen: {error}")))?;
     app.listens_on(address);
+    let redis_address = plan.redis_address.take().unwrap_or_default();
     let (stop, stopped) = stop::channel();
-    let mut tasks = Vec::new();
-    let listening = Listening {
+    let mut motion = Motion {
         app: &app,
-        builder: &builder,
-        stopped: &stopped,
+        stopped,
+        timeout: builder.request_timeout,
+        tasks: vec![],
     };
-    if servers {
-        listening.to_servers(plan.subscriptions, &mut tasks).await;
-    } else {
-        listening.in_process(plan.subscriptions, &in_process, &mut tasks);
+    match servers {
+        true => motion.listen_to_servers(plan.subscriptions).await,
+        false => motion.listen(&in_process, plan.subscriptions),
     }
-    tasks.push(tokio::spawn(server::run(
-        listener,
-        app.clone(),
-        stopped.clone(),
-    )));
-    let tickers: Vec<_> = plan
-        .ticks
-        .into_iter()
-        .map(|plan| Arc::new(Ticker::new(plan, app.clone())))
-        .collect();
-    if builder.ticks {
-        let running = tickers
-            .iter()
-            .map(|ticker| tokio::spawn(ticker.clone().run(stopped.clone())));
-        tasks.extend(running);
-    }
-    tracing::info!(%address, components = app.components.len(), ms = begun.elapsed().as_millis() as u64, "ready");
-    let redis_address = plan.redis_address.unwrap_or_default();
+    let tickers = motion.tick(plan.ticks, builder.ticks);
+    motion.spawn(server::run(listener, app.clone(), motion.stopped.clone()));
+    let tasks = motion.tasks;
+    let ms = begun.elapsed().as_millis() as u64;
+    tracing::info!(%address, components = app.components.len(), ms, "ready");
     Ok(Host::new(Parts {
         address,
         app,
         connections,
         redis_address,
         stop,
+        gate,
         tasks,
         tickers,
-        heartbeat,
+        _heartbeat: heartbeat,
     }))
 }
 
-/// Compiles and links all components at the same time.
+/// Compiles and links all components at the same time, and the same code only once.
 async fn compile(
     engine: &Engine,
     linker: &Arc<Linker<HostState>>,
     plans: &mut [ComponentPlan],
 ) -> Result<Vec<InstancePre<HostState>>, StartError> {
-    let running: Vec<JoinHandle<Result<_, String>>> = plans
-        .iter_mut()
-        .map(|plan| {
-            let (engine, linker) = (engine.clone(), linker.clone());
-            let (id, wasm) = (plan.id.clone(), std::mem::take(&mut plan.wasm));
-            tokio::task::spawn_blocking(move || {
-                wasmtime::component::Component::new(&engine, wasm)
+    let mut distinct: Vec<(Arc<[u8]>, JoinHandle<Result<_, String>>)> = Vec::new();
+    let mut which = Vec::new();
+    for plan in plans {
+        let wasm: Arc<[u8]> = std::mem::take(&mut plan.wasm).into();
+        let known = distinct.iter().position(|(other, _)| *other == wasm);
+        which.push(known.unwrap_or(distinct.len()));
+        if known.is_none() {
+            let (engine, linker, id) = (engine.clone(), linker.clone(), plan.id.clone());
+            let code = wasm.clone();
+            let compile = move || {
+                wasmtime::component::Component::new(&engine, code)
                     .and_then(|component| linker.instantiate_pre(&component))
                     .map_err(|error| format!("component `{id}`: {error:#}"))
-            })
-        })
-        .collect();
+            };
+            distinct.push((wasm, tokio::task::spawn_blocking(compile)));
+        }
+    }
     let faults = Faults::default();
     let mut compiled = Vec::new();
-    for task in running {
+    for (_, task) in distinct {
         let result = task.await.unwrap_or_else(|error| Err(error.to_string()));
-        compiled.extend(result.map_err(|error| faults.add(error)).ok());
+        compiled.extend(faults.take(result));
     }
     faults.check()?;
-    Ok(compiled)
+    Ok(which
+        .into_iter()
+        .map(|index| compiled[index].clone())
+        .collect())
 }
 
 /// What all components have in common.
 struct Shared {
     engine: Engine,
-    connections: Arc<Connections>,
+    redis: Arc<Connections>,
+    gate: Arc<Gate>,
+    memory_bytes: usize,
 }
 
 fn components(
-    builder: &HostBuilder,
-    plans: Vec<ComponentPlan>,
-    compiled: Vec<InstancePre<HostState>>,
+    plans: impl Iterator<Item = (ComponentPlan, InstancePre<HostState>)>,
     shared: &Shared,
+    timeout: Duration,
     app: &Weak<App>,
 ) -> BTreeMap<Arc<str>, Arc<Component>> {
     let room = Arc::new(Semaphore::new(INSTANCES as usize));
     let mut components = BTreeMap::new();
-    for (plan, pre) in plans.into_iter().zip(compiled) {
+    for (plan, pre) in plans {
         let id = plan.id.clone();
         let instances = Arc::new(Instances {
             engine: shared.engine.clone(),
-            calls: Calls::new(id.clone(), builder.hook.clone()),
+            calls: Calls::new(id.clone(), shared.gate.clone()),
             grants: Arc::new(Grants {
                 component: id.clone(),
                 variables: plan.variables,
@@ -169,15 +172,15 @@ fn components(
                 databases: plan.databases,
                 stores: plan.stores,
                 hosts: plan.hosts,
-                redis: shared.connections.clone(),
+                redis: shared.redis.clone(),
             }),
             room: room.clone(),
-            memory_bytes: builder.instance_memory,
+            memory_bytes: shared.memory_bytes,
             app: app.clone(),
             pre,
         });
         let component = Component {
-            http: HttpPool::new(instances.clone(), builder.request_timeout),
+            http: HttpPool::new(instances.clone(), timeout),
             redis: inbound_redis::GuestIndices::new(&instances.pre).ok(),
             id: id.clone(),
             instances,
@@ -187,21 +190,21 @@ fn components(
     components
 }
 
-/// Setting up the listeners of the channels.
-struct Listening<'a> {
+/// Setting everything in motion.
+struct Motion<'a> {
     app: &'a Arc<App>,
-    builder: &'a HostBuilder,
-    stopped: &'a Stop,
+    stopped: Stop,
+    timeout: Duration,
+    tasks: Vec<JoinHandle<()>>,
 }
 
-impl Listening<'_> {
-    /// A queue and a worker for each subscription.
-    fn fill(
-        &self,
-        channels: &Channels,
-        subscriptions: Vec<Subscription>,
-        tasks: &mut Vec<JoinHandle<()>>,
-    ) {
+impl Motion<'_> {
+    fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.push(tokio::spawn(task));
+    }
+
+    /// A queue and a worker for each subscription. Without a server every address means this process.
+    fn listen(&mut self, channels: &Channels, subscriptions: Vec<Subscription>) {
         let mut listeners: HashMap<String, Vec<Listener>> = HashMap::new();
         for Subscription {
             channel, component, ..
@@ -209,26 +212,16 @@ impl Listening<'_> {
         {
             let component = self.app.components[component.as_str()].clone();
             let (listener, messages) = Listener::new(component.id.clone());
-            let worker = Worker::new(component, channel.clone(), self.builder.request_timeout);
-            tasks.push(tokio::spawn(worker.run(messages, self.stopped.clone())));
+            let worker = Worker::new(component, channel.clone(), self.timeout);
+            self.spawn(worker.run(messages, self.stopped.clone()));
             listeners.entry(channel).or_default().push(listener);
         }
         channels.fill(listeners);
     }
 
-    /// Without a server every address means this process.
-    fn in_process(
-        &self,
-        subscriptions: Vec<Subscription>,
-        channels: &Channels,
-        tasks: &mut Vec<JoinHandle<()>>,
-    ) {
-        self.fill(channels, subscriptions, tasks);
-    }
-
     /// A subscriber for each address. Waits a moment for the first attempts, so that a message published
     /// right after the start is not missed.
-    async fn to_servers(&self, subscriptions: Vec<Subscription>, tasks: &mut Vec<JoinHandle<()>>) {
+    async fn listen_to_servers(&mut self, subscriptions: Vec<Subscription>) {
         let mut by_address: BTreeMap<String, Vec<Subscription>> = BTreeMap::new();
         for subscription in subscriptions {
             by_address
@@ -239,11 +232,15 @@ impl Listening<'_> {
         let mut attempts = Vec::new();
         for (address, subscriptions) in by_address {
             let channels = Arc::new(Channels::default());
-            self.fill(&channels, subscriptions, tasks);
+            self.listen(&channels, subscriptions);
             let (settled, attempt) = watch::channel(false);
             attempts.push(attempt);
-            let subscriber = subscriber::run(address, channels, self.stopped.clone(), settled);
-            tasks.push(tokio::spawn(subscriber));
+            self.spawn(subscriber::run(
+                address,
+                channels,
+                self.stopped.clone(),
+                settled,
+            ));
         }
         let all = async {
             for mut attempt in attempts {
@@ -252,5 +249,16 @@ impl Listening<'_> {
         };
         // Too late is no fault: the subscriber goes on trying.
         let _ = tokio::time::timeout(REDIS_START_WAIT, all).await;
+    }
+
+    fn tick(&mut self, plans: Vec<TickPlan>, by_themselves: bool) -> Vec<Arc<Ticker>> {
+        let new = |plan| Arc::new(Ticker::new(plan, self.app.clone()));
+        let tickers: Vec<_> = plans.into_iter().map(new).collect();
+        if by_themselves {
+            for ticker in &tickers {
+                self.spawn(ticker.clone().run(self.stopped.clone()));
+            }
+        }
+        tickers
     }
 }

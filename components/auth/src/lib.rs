@@ -28,7 +28,7 @@ use spin_sdk::{http_service, redis_subscriber};
 use wasmart_contracts::envelope::Event;
 use wasmart_service::db::{DbError, Migration, Tx};
 use wasmart_service::inbox::{self, Handled, Handler, Refusal};
-use wasmart_service::{Service, http};
+use wasmart_service::{Service, dead_letters, http};
 
 static SERVICE: Service = Service {
     name: "auth",
@@ -79,6 +79,7 @@ fn routes() -> Router {
         .route("/internal/auth/users/{id}", delete(deletion::delete))
         .route("/internal/auth/tick", post(tick::tick))
         .route("/api/v1/health", get(discovery::health))
+        .merge(dead_letters::routes(&SERVICE, &AcksOnly))
         .merge(http::probes(&SERVICE))
 }
 

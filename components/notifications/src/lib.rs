@@ -15,7 +15,7 @@ use axum::routing::{get, post};
 use spin_sdk::http::{IntoResponse, Request};
 use spin_sdk::{http_service, redis_subscriber};
 use wasmart_service::db::{DbError, Migration};
-use wasmart_service::{Service, http, inbox};
+use wasmart_service::{Service, dead_letters, http, inbox};
 
 static SERVICE: Service = Service {
     name: "notifications",
@@ -39,5 +39,6 @@ fn routes() -> Router {
     Router::new()
         .route("/api/v1/notifications", get(list::list))
         .route("/api/v1/notifications/{id}/read", post(list::read))
+        .merge(dead_letters::routes(&SERVICE, &messages::Notices))
         .merge(http::probes(&SERVICE))
 }

@@ -66,5 +66,8 @@ fn operator_routes(base: &str) -> Router {
         .route(base, get(sagas::list))
         .route(&format!("{base}/{{id}}"), get(sagas::show))
         .route(&format!("{base}/{{id}}/redrive"), post(sagas::redrive))
-        .route(&format!("{base}/{{id}}/compensate"), post(sagas::compensate))
+        .route(
+            &format!("{base}/{{id}}/compensate"),
+            post(sagas::compensate),
+        )
 }

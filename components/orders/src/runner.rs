@@ -83,12 +83,18 @@ pub async fn turn_overdue_now_and_then() {
 /// A step may take its time, but not past the end of the saga's.
 async fn deadlines(order: &Order, to: Saga) -> Deadlines {
     if !to.state.has_deadline() {
-        return Deadlines { step_at: None, give_up_at: None };
+        return Deadlines {
+            step_at: None,
+            give_up_at: None,
+        };
     }
     let (step_ms, saga_ms) = limits().await;
     let now = now_ms();
     let give_up_at = order.give_up_at.unwrap_or(now + saga_ms);
-    Deadlines { step_at: Some(give_up_at.min(now + step_ms)), give_up_at: Some(give_up_at) }
+    Deadlines {
+        step_at: Some(give_up_at.min(now + step_ms)),
+        give_up_at: Some(give_up_at),
+    }
 }
 
 /// How long a step and a saga may take, in milliseconds.
@@ -97,7 +103,16 @@ async fn limits() -> (i64, i64) {
     if let Some(limits) = LIMITS.get() {
         return *limits;
     }
-    let step = config::optional("step_deadline_ms").await.and_then(|ms| ms.parse().ok());
-    let saga = config::optional("saga_deadline_ms").await.and_then(|ms| ms.parse().ok());
-    *LIMITS.get_or_init(|| (step.unwrap_or(DEFAULT_STEP_MS), saga.unwrap_or(DEFAULT_SAGA_MS)))
+    let step = config::optional("step_deadline_ms")
+        .await
+        .and_then(|ms| ms.parse().ok());
+    let saga = config::optional("saga_deadline_ms")
+        .await
+        .and_then(|ms| ms.parse().ok());
+    *LIMITS.get_or_init(|| {
+        (
+            step.unwrap_or(DEFAULT_STEP_MS),
+            saga.unwrap_or(DEFAULT_SAGA_MS),
+        )
+    })
 }

@@ -32,7 +32,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Operator {
         if parts.uri.path().starts_with("/internal/") {
             internal_only(&parts.headers).await?;
         } else {
-            Caller::from_request_parts(parts, state).await?.require_any(&["admin"])?;
+            Caller::from_request_parts(parts, state)
+                .await?
+                .require_any(&["admin"])?;
         }
         Ok(Operator)
     }
@@ -154,7 +156,9 @@ pub async fn compensate(
         return detail(&tx, &id).await.map(Json);
     }
     let cancel = Event::Cancel(Reason::CanceledByStaff);
-    runner::advance(&tx, &mut order, cancel).await?.map_err(refuse)?;
+    runner::advance(&tx, &mut order, cancel)
+        .await?
+        .map_err(refuse)?;
     eprintln!("order {id} is compensated by an operator: {}", input.reason);
     tx.commit().await?;
     outbox::drain(&SERVICE).await;
@@ -163,7 +167,9 @@ pub async fn compensate(
 }
 
 async fn find(db: &Db, id: &str) -> Result<Order, Problem> {
-    store::find(db, id).await?.ok_or_else(|| Problem::not_found("order"))
+    store::find(db, id)
+        .await?
+        .ok_or_else(|| Problem::not_found("order"))
 }
 
 async fn detail(db: &Db, id: &str) -> Result<SagaDetail, Problem> {
@@ -179,7 +185,9 @@ async fn detail(db: &Db, id: &str) -> Result<SagaDetail, Problem> {
 
 async fn saga_view(db: &Db, order: &Order) -> Result<SagaView, Problem> {
     let waiting = outbox::waiting(db, &[&order.id], command::NOTIFICATIONS).await?;
-    let needs_person = waiting.iter().any(|(_, w)| w.attempts >= NEEDS_A_PERSON_AFTER);
+    let needs_person = waiting
+        .iter()
+        .any(|(_, w)| w.attempts >= NEEDS_A_PERSON_AFTER);
     Ok(SagaView {
         order_id: order.id.clone(),
         number: order.number,
@@ -188,7 +196,10 @@ async fn saga_view(db: &Db, order: &Order) -> Result<SagaView, Problem> {
         since: rfc3339(order.updated_at),
         deadline: order.deadline_at.map(rfc3339),
         needs_person: needs_person && order.saga.state.waits(),
-        waits_for: waiting.into_iter().map(|(_, waiting)| WaitingView::of(waiting)).collect(),
+        waits_for: waiting
+            .into_iter()
+            .map(|(_, waiting)| WaitingView::of(waiting))
+            .collect(),
     })
 }
 
@@ -214,7 +225,10 @@ fn undo(saga: Saga) -> Undo {
     }
     while let Ok(Outcome::Move { saga, command, .. }) = next {
         let command = command.map(|command| command.event_type());
-        steps.push(UndoStep { state: saga.state.as_str(), command });
+        steps.push(UndoStep {
+            state: saga.state.as_str(),
+            command,
+        });
         at = saga;
         next = answered(at);
     }

@@ -291,8 +291,11 @@ pub async fn overdue(db: &Db, now: i64, limit: i64) -> Result<Vec<String>, DbErr
 
 /// Sagas under way that were last changed before `changed_before`, the longest unchanged first.
 pub async fn under_way(db: &Db, changed_before: i64, limit: i64) -> Result<Vec<Order>, DbError> {
-    let waiting: Vec<&str> =
-        STATES.iter().filter(|state| state.waits()).map(|state| state.as_str()).collect();
+    let waiting: Vec<&str> = STATES
+        .iter()
+        .filter(|state| state.waits())
+        .map(|state| state.as_str())
+        .collect();
     let waiting = serde_json::to_string(&waiting).unwrap_or_default();
     let rows = db
         .query(

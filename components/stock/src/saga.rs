@@ -133,7 +133,7 @@ async fn plan<'a>(
         let price = Money::from_minor(item.price);
         let Ok(total) = price
             .times(line.quantity)
-            .and_then(|sum| plan.total.add(sum))
+            .and_then(|sum| plan.total.plus(sum))
         else {
             return Ok(Err((Rejection::Refused, Some(line.item_id.clone()))));
         };

@@ -16,7 +16,7 @@ use axum::routing::{get, post};
 use spin_sdk::http::{IntoResponse, Request};
 use spin_sdk::{http_service, redis_subscriber};
 use wasmart_service::db::{DbError, Migration};
-use wasmart_service::{Service, http, inbox};
+use wasmart_service::{Service, dead_letters, http, inbox};
 
 static SERVICE: Service = Service {
     name: "users",
@@ -51,5 +51,6 @@ fn routes() -> Router {
         .route("/api/v1/users/{id}", by_id)
         .route("/api/v1/profiles", post(profiles::create))
         .route("/api/v1/profiles/{id}", alias)
+        .merge(dead_letters::routes(&SERVICE, &accounts::Accounts))
         .merge(http::probes(&SERVICE))
 }

@@ -88,10 +88,10 @@ pub fn post(
 ) -> Result<(Movement, Money), LedgerError> {
     let wallet = Account::Wallet(user.to_owned());
     let (debit, credit, after) = match kind {
-        Kind::Deposit => (Account::External, wallet, balance.add(amount)?),
-        Kind::Refund => (Account::Sales, wallet, balance.add(amount)?),
-        Kind::Withdrawal => (wallet, Account::External, balance.sub(amount)?),
-        Kind::Charge => (wallet, Account::Sales, balance.sub(amount)?),
+        Kind::Deposit => (Account::External, wallet, balance.plus(amount)?),
+        Kind::Refund => (Account::Sales, wallet, balance.plus(amount)?),
+        Kind::Withdrawal => (wallet, Account::External, balance.minus(amount)?),
+        Kind::Charge => (wallet, Account::Sales, balance.minus(amount)?),
     };
     if after < Money::ZERO {
         return Err(LedgerError::InsufficientFunds {

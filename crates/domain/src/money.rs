@@ -63,7 +63,7 @@ impl Money {
     }
 
     /// `self + other`.
-    pub fn add(self, other: Money) -> Result<Money, MoneyError> {
+    pub fn plus(self, other: Money) -> Result<Money, MoneyError> {
         self.0
             .checked_add(other.0)
             .map(Money)
@@ -71,7 +71,7 @@ impl Money {
     }
 
     /// `self - other`; may be negative.
-    pub fn sub(self, other: Money) -> Result<Money, MoneyError> {
+    pub fn minus(self, other: Money) -> Result<Money, MoneyError> {
         self.0
             .checked_sub(other.0)
             .map(Money)
@@ -112,7 +112,7 @@ mod tests {
         let mut total = Money::ZERO;
         for _ in 0..crate::order::MAX_LINES {
             total = total
-                .add(line.expect("one line fits"))
+                .plus(line.expect("one line fits"))
                 .expect("all lines fit");
         }
         assert_eq!(total.minor(), 1_000_000_000 * 10_000 * 100);
@@ -121,9 +121,9 @@ mod tests {
     #[test]
     fn arithmetic_reports_overflow() {
         let max = Money::from_minor(i64::MAX);
-        assert_eq!(max.add(Money::from_minor(1)), Err(MoneyError::Overflow));
+        assert_eq!(max.plus(Money::from_minor(1)), Err(MoneyError::Overflow));
         assert_eq!(
-            Money::from_minor(i64::MIN).sub(Money::from_minor(1)),
+            Money::from_minor(i64::MIN).minus(Money::from_minor(1)),
             Err(MoneyError::Overflow)
         );
         assert_eq!(max.times(2), Err(MoneyError::Overflow));

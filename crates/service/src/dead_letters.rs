@@ -31,7 +31,10 @@ struct Letter {
 pub fn routes(service: &'static Service, handler: &'static (impl Handler + Sync)) -> Router {
     let base = format!("/internal/{}/dead-letters", service.name);
     Router::new()
-        .route(&base, get(async move |headers: HeaderMap| list(service, &headers).await))
+        .route(
+            &base,
+            get(async move |headers: HeaderMap| list(service, &headers).await),
+        )
         .route(
             &format!("{base}/{{id}}/redrive"),
             post(async move |headers: HeaderMap, Id(id): Id| {
@@ -77,8 +80,11 @@ async fn redrive(
     internal_only(headers).await?;
     let raw = {
         let db = Db::open(service).await?;
-        let row = db.first("SELECT raw FROM dead_letters WHERE id = ?", &[&id]).await?;
-        row.ok_or_else(|| Problem::not_found("dead letter"))?.text(0)?
+        let row = db
+            .first("SELECT raw FROM dead_letters WHERE id = ?", &[&id])
+            .await?;
+        row.ok_or_else(|| Problem::not_found("dead letter"))?
+            .text(0)?
     };
     let still_dead = |reason: String| Problem::conflict("still-dead", reason);
     let Some(Ok(event)) = parse_batch(format!("[{raw}]").as_bytes()).pop() else {

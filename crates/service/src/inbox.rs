@@ -123,7 +123,10 @@ pub async fn receive(
 fn concerns(service: &Service, parsed: &Parsed) -> bool {
     match parsed {
         Ok(event) if event.kind == ACK => event.subject.as_deref() == Some(&service.source()),
-        Ok(event) => event.receiver.as_ref().is_none_or(|receiver| *receiver == service.source()),
+        Ok(event) => event
+            .receiver
+            .as_ref()
+            .is_none_or(|receiver| *receiver == service.source()),
         Err(_) => true,
     }
 }
@@ -194,7 +197,8 @@ pub(crate) async fn take_in_again(
     let tx = Db::open(service).await?.begin().await?;
     let handled = handle(&tx, &event, handler).await?;
     answers.add(&event, handled);
-    tx.execute("DELETE FROM dead_letters WHERE id = ?", &[&letter]).await?;
+    tx.execute("DELETE FROM dead_letters WHERE id = ?", &[&letter])
+        .await?;
     tx.commit().await?;
     answers.publish(service).await;
     outbox::drain(service).await;

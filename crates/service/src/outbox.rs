@@ -75,7 +75,16 @@ pub async fn enqueue_for(
 ) -> Result<(), DbError> {
     for receiver in receivers {
         let receiver = Some(format!("/{receiver}"));
-        enqueue(tx, channel, &Event { id: new_id(), receiver, ..event.clone() }).await?;
+        enqueue(
+            tx,
+            channel,
+            &Event {
+                id: new_id(),
+                receiver,
+                ..event.clone()
+            },
+        )
+        .await?;
     }
     Ok(())
 }

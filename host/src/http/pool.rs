@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::futures::OwnedNotified;
 use tokio::time::Sleep;
 use wasmtime::component::GuestTaskId;
-use wasmtime::{Store, StoreContextMut};
+use wasmtime::{PoolConcurrencyLimitError, Store, StoreContextMut};
 use wasmtime_wasi_http::WasiHttpView;
 use wasmtime_wasi_http::handler::{
     ExpirationError, HandlerState, Instance, InstantiationError, Proxy, ProxyHandler, ShouldAccept,
@@ -72,7 +72,9 @@ impl HttpPool {
     fn problem(&self, error: &wasmtime::Error, elapsed: Duration) -> Problem {
         let no_room = error
             .downcast_ref::<InstantiationError<()>>()
-            .is_some_and(|error| error.error.is::<NoRoom>());
+            .is_some_and(|error| {
+                error.error.is::<NoRoom>() || error.error.is::<PoolConcurrencyLimitError>()
+            });
         if no_room {
             Problem::Overloaded
         } else if error.is::<ExpirationError>() || elapsed >= self.timeout {

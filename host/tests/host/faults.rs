@@ -131,6 +131,16 @@ async fn code_that_is_no_component_is_a_fault() {
 }
 
 #[tokio::test]
+async fn what_spin_would_refuse_is_a_fault() {
+    let grants = "allowed_outbound_hosts = ['http://*.spin.internal']
+        [[trigger.redis]]
+        channel = 'c'
+        component = 'probe'";
+    let faults = App::new(grants).faults().await;
+    assert!(faults[0].contains("Spin refuses that"), "{faults:?}");
+}
+
+#[tokio::test]
 async fn a_redis_that_is_not_there_is_no_fault() {
     let app = App::new(crate::channels::LISTENS);
     let builder = app

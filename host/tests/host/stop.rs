@@ -33,6 +33,19 @@ async fn a_running_message_handler_finishes() {
 }
 
 #[tokio::test]
+async fn what_runs_when_a_host_is_dropped_has_no_effect_any_more() {
+    let app = App::new(crate::channels::LISTENS).start().await;
+    app.host.publish("c", "kept").await.unwrap();
+    app.messages(1).await;
+    app.host.publish("c", "slow 300").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    drop(app.host);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let app = app.app.start().await;
+    assert_eq!(app.messages(1).await, ["kept"]);
+}
+
+#[tokio::test]
 async fn a_dropped_host_frees_its_address() {
     let app = App::new("").start().await;
     let address = app.host.addr();
