@@ -18,8 +18,8 @@ use wasmart_service::guard::Caller;
 use wasmart_service::http::{Id, Input, Page, Params, Problem, internal_only};
 use wasmart_service::outbox::{self, Waiting};
 
-/// Sendings without an answer after which a saga is listed as needing a person: some six minutes.
-pub const NEEDS_A_PERSON_AFTER: i64 = 10;
+/// Sendings without an answer after which a saga is listed as needing a person: some two minutes.
+pub const NEEDS_A_PERSON_AFTER: i64 = 8;
 const MAX_LISTED: i64 = 200;
 
 /// Whoever may look into the sagas: an administrator, or a holder of the shared secret.
