@@ -108,13 +108,15 @@ pub(crate) async fn start(
     }))
 }
 
+type Compiling = JoinHandle<Result<InstancePre<HostState>, String>>;
+
 /// Compiles and links all components at the same time, and the same code only once.
 async fn compile(
     engine: &Engine,
     linker: &Arc<Linker<HostState>>,
     plans: &mut [ComponentPlan],
 ) -> Result<Vec<InstancePre<HostState>>, StartError> {
-    let mut distinct: Vec<(Arc<[u8]>, JoinHandle<Result<_, String>>)> = Vec::new();
+    let mut distinct: Vec<(Arc<[u8]>, Compiling)> = Vec::new();
     let mut which = Vec::new();
     for plan in plans {
         let wasm: Arc<[u8]> = std::mem::take(&mut plan.wasm).into();

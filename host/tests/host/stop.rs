@@ -34,15 +34,21 @@ async fn a_running_message_handler_finishes() {
 
 #[tokio::test]
 async fn what_runs_when_a_host_is_dropped_has_no_effect_any_more() {
-    let app = App::new(crate::channels::LISTENS).start().await;
-    app.host.publish("c", "kept").await.unwrap();
-    app.messages(1).await;
-    app.host.publish("c", "slow 300").await.unwrap();
+    let app = App::new("sqlite_databases = ['default']").start().await;
+    app.sql("default", "CREATE TABLE t (a)").await.unwrap();
+    let request = app
+        .client
+        .post(app.url("/do/sql?db=default&after=300"))
+        .body("INSERT INTO t VALUES (1)")
+        .send();
+    let request = tokio::spawn(request);
     tokio::time::sleep(Duration::from_millis(100)).await;
     drop(app.host);
     tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(request.await.unwrap().is_err());
     let app = app.app.start().await;
-    assert_eq!(app.messages(1).await, ["kept"]);
+    let kept = app.sql("default", "SELECT count(*) FROM t").await.unwrap();
+    assert_eq!(kept["rows"], serde_json::json!([[0]]));
 }
 
 #[tokio::test]

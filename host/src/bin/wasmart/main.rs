@@ -1,18 +1,18 @@
 //! The `wasmart` command: serves the application, and holds the shop's operator commands. One file each.
 
+mod dead;
 mod logging;
+mod operator;
+mod saga;
 mod up;
+mod verify;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(
-    name = "wasmart",
-    version,
-    about = "Serves a Spin application without Spin"
-)]
+#[command(name = "wasmart", version, about = "Serves the shop without Spin, and looks after it")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -22,17 +22,24 @@ struct Arguments {
 enum Command {
     /// Serve the application until interrupted
     Up(up::Up),
+    /// Check every invariant over all databases; fails when one is broken
+    Verify(verify::Verify),
+    /// Look into sagas and move them
+    Saga(saga::Saga),
+    /// Look into dead letters and move them
+    Dead(dead::Dead),
 }
 
 fn main() -> ExitCode {
+    let done = |result: anyhow::Result<()>| result.map(|()| ExitCode::SUCCESS);
     let result = match Arguments::parse().command {
-        Command::Up(up) => up.run(),
+        Command::Up(up) => done(up.run()),
+        Command::Verify(verify) => verify.run(),
+        Command::Saga(saga) => done(saga.run()),
+        Command::Dead(dead) => done(dead.run()),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
 }

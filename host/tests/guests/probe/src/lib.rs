@@ -47,7 +47,7 @@ async fn handle(request: Request) -> Response<BoxBody> {
             .map_err(debug),
         "environment" => Ok(json!(std::env::vars().collect::<Vec<_>>())),
         "fetch" => fetch(&query).await,
-        "sql" => sql(&query["db"], request).await,
+        "sql" => sql(&query, request).await,
         "handles" => handles(&query).await,
         _ => match operation.split_once('/') {
             Some(("kv", operation)) => kv(operation, &query).await,
@@ -181,15 +181,19 @@ async fn fetch(query: &Query) -> Result<Json, String> {
 }
 
 /// Runs the statements of the body, one a line, on one handle; answers with the rows of the last, the
-/// changes and the last row id. `?leave=1` drops the handle as it is.
-async fn sql(database: &str, request: Request) -> Result<Json, String> {
+/// changes and the last row id. `after` is a wait before, in milliseconds.
+async fn sql(query: &Query, request: Request) -> Result<Json, String> {
+    if query.contains_key("after") {
+        let wait = HashMap::from([("ms".to_owned(), query["after"].clone())]);
+        sleep(&wait).await?;
+    }
     let body = request
         .into_body()
         .collect()
         .await
         .map_err(debug)?
         .to_bytes();
-    let connection = Connection::open(database).await.map_err(debug)?;
+    let connection = Connection::open(&query["db"]).await.map_err(debug)?;
     let mut last = Vec::new();
     for statement in String::from_utf8_lossy(&body)
         .lines()
