@@ -35,6 +35,10 @@ pub enum Redis {
     InProcess,
 }
 
+/// An application's own look at its variables. It gets a function from a variable's name to its value,
+/// and gives each fault as a sentence, without the value.
+pub type VariableCheck = fn(&dyn Fn(&str) -> Option<String>) -> Vec<String>;
+
 /// Options of a [`Host`]. Nothing happens before [`HostBuilder::build`].
 #[must_use]
 pub struct HostBuilder {
@@ -52,6 +56,7 @@ pub struct HostBuilder {
     pub(crate) request_timeout: Duration,
     pub(crate) instance_memory: usize,
     pub(crate) hook: Option<Arc<dyn CallHook>>,
+    variable_check: Option<VariableCheck>,
 }
 
 impl Default for HostBuilder {
@@ -71,6 +76,7 @@ impl Default for HostBuilder {
             request_timeout: limits::REQUEST_TIMEOUT,
             instance_memory: limits::INSTANCE_MEMORY_BYTES,
             hook: None,
+            variable_check: None,
         }
     }
 }
@@ -156,6 +162,12 @@ impl HostBuilder {
         self
     }
 
+    /// Looks at the variables before anything is served; what it finds joins the other faults.
+    pub fn check_variables(mut self, check: VariableCheck) -> Self {
+        self.variable_check = Some(check);
+        self
+    }
+
     /// Watches every call that components make into the host.
     pub fn call_hook(mut self, hook: Arc<dyn CallHook>) -> Self {
         self.hook = Some(hook);
@@ -178,6 +190,12 @@ impl HostBuilder {
         };
         self.collect_sources(&manifest, &faults);
         let variables = Variables::resolve(&manifest, &self.sources, &faults);
+        if let Some(check) = self.variable_check {
+            let value = |name: &str| variables.value(name).ok().flatten().map(str::to_owned);
+            check(&value)
+                .into_iter()
+                .for_each(|fault| faults.add(fault));
+        }
         let folders = Folders {
             state: &self.state_dir,
             data: self.data_dir.as_deref(),

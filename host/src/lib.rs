@@ -64,7 +64,7 @@ mod tick;
 mod variable_host;
 mod variables;
 
-pub use builder::{HostBuilder, Redis};
+pub use builder::{HostBuilder, Redis, VariableCheck};
 pub use calls::{CallHook, HostCall, Verdict};
 pub use fault::StartError;
 pub use host::Host;

@@ -61,14 +61,23 @@ impl Actor {
     /// Logs in once more and uses the new tokens.
     pub async fn log_in_again(&mut self) {
         let body = json!({"login": self.email, "password": self.password});
-        let answer = self.clone().without_token().post("/auth/login", &body).await.expect(200);
+        let answer = self
+            .clone()
+            .without_token()
+            .post("/auth/login", &body)
+            .await
+            .expect(200);
         self.take_tokens(&answer);
     }
 
     /// Uses the tokens of an answer.
     pub fn take_tokens(&mut self, answer: &Answer) {
         let tokens = answer.json();
-        let text = |name: &str| tokens[name].as_str().unwrap_or_else(|| panic!("no {name}: {answer}"));
+        let text = |name: &str| {
+            tokens[name]
+                .as_str()
+                .unwrap_or_else(|| panic!("no {name}: {answer}"))
+        };
         self.id = text("user_id").to_owned();
         self.token = Some(text("access_token").to_owned());
         self.refresh_token = text("refresh_token").to_owned();
@@ -84,9 +93,15 @@ impl Actor {
     /// they name another place.
     pub fn request(&self, method: &str, path: &str) -> RequestBuilder {
         let elsewhere = ["/api/", "/.", "/internal/", "/nowhere"];
-        let base = if elsewhere.iter().any(|p| path.starts_with(p)) { "" } else { "/api/v1" };
+        let base = if elsewhere.iter().any(|p| path.starts_with(p)) {
+            ""
+        } else {
+            "/api/v1"
+        };
         let method = Method::from_bytes(method.as_bytes()).expect("a method");
-        let request = self.client.request(method, format!("{}{base}{path}", self.address.url()));
+        let request = self
+            .client
+            .request(method, format!("{}{base}{path}", self.address.url()));
         match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,
@@ -100,7 +115,9 @@ impl Actor {
 
     /// Sends a request whose answer may be anything.
     pub async fn send_unchecked(&self, request: RequestBuilder) -> Answer {
-        self.receive(request).await.unwrap_or_else(|error| panic!("{error:?}"))
+        self.receive(request)
+            .await
+            .unwrap_or_else(|error| panic!("{error:?}"))
     }
 
     /// Sends a request that may be cut off; none if no answer came.
@@ -114,7 +131,12 @@ impl Actor {
         let response = self.client.execute(request).await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = response.text().await?;
-        Ok(Answer { asked, status, headers, body })
+        Ok(Answer {
+            asked,
+            status,
+            headers,
+            body,
+        })
     }
 
     /// `GET`
@@ -129,7 +151,12 @@ impl Actor {
 
     /// `POST` with a JSON body and an `Idempotency-Key`
     pub async fn post_once(&self, key: &str, path: &str, body: &Value) -> Answer {
-        self.send(self.request("POST", path).header("idempotency-key", key).json(body)).await
+        self.send(
+            self.request("POST", path)
+                .header("idempotency-key", key)
+                .json(body),
+        )
+        .await
     }
 
     /// `PUT` with a JSON body
@@ -149,7 +176,9 @@ impl Actor {
 
     /// Puts money into the wallet.
     pub async fn deposit(&self, amount: i64) {
-        self.post("/billing/account/deposit", &json!({"amount": amount})).await.expect(200);
+        self.post("/billing/account/deposit", &json!({"amount": amount}))
+            .await
+            .expect(200);
     }
 
     /// What is in the wallet.
@@ -178,12 +207,21 @@ impl Actor {
     /// Begins an order without confirming it.
     pub async fn draft(&self, item: &str, quantity: i64) -> String {
         let lines = json!([{"item_id": item, "quantity": quantity}]);
-        id_of(&self.post("/orders", &json!({"lines": lines, "draft": true})).await.expect(201))
+        id_of(
+            &self
+                .post("/orders", &json!({"lines": lines, "draft": true}))
+                .await
+                .expect(201),
+        )
     }
 
     /// Does something to an order: confirm, cancel, complete.
     pub async fn execute(&self, order: &str, action: &str) -> Answer {
-        self.post(&format!("/orders/{order}/execute"), &json!({"action": action})).await
+        self.post(
+            &format!("/orders/{order}/execute"),
+            &json!({"action": action}),
+        )
+        .await
     }
 
     /// An order as it is now.
@@ -212,8 +250,14 @@ impl Actor {
 
     /// What an order went through, as `event` of each row.
     pub async fn history(&self, order: &str) -> Vec<String> {
-        let rows = self.get(&format!("/orders/{order}/events")).await.expect(200).data();
-        rows.iter().map(|row| row["event"].as_str().unwrap_or_default().to_owned()).collect()
+        let rows = self
+            .get(&format!("/orders/{order}/events"))
+            .await
+            .expect(200)
+            .data();
+        rows.iter()
+            .map(|row| row["event"].as_str().unwrap_or_default().to_owned())
+            .collect()
     }
 
     /// Waits until there are so many notifications, and gives their kinds, oldest first.
@@ -223,7 +267,10 @@ impl Actor {
             (list.len() >= count).then_some(list)
         })
         .await;
-        list.iter().rev().map(|n| n["kind"].as_str().unwrap_or_default().to_owned()).collect()
+        list.iter()
+            .rev()
+            .map(|n| n["kind"].as_str().unwrap_or_default().to_owned())
+            .collect()
     }
 }
 
@@ -231,5 +278,8 @@ impl Actor {
 #[track_caller]
 pub fn id_of(answer: &Answer) -> String {
     let body = answer.json();
-    body["id"].as_str().unwrap_or_else(|| panic!("no id: {answer}")).to_owned()
+    body["id"]
+        .as_str()
+        .unwrap_or_else(|| panic!("no id: {answer}"))
+        .to_owned()
 }

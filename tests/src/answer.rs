@@ -4,8 +4,16 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::Value;
 
 /// Words of the inside; none of them may reach a client.
-const SECRETS: [&str; 8] =
-    ["SELECT ", "INSERT ", "sqlite", "panicked", ".rs:", "/root/", "BEGIN RSA", "argon2id"];
+const SECRETS: [&str; 8] = [
+    "SELECT ",
+    "INSERT ",
+    "sqlite",
+    "panicked",
+    ".rs:",
+    "/root/",
+    "BEGIN RSA",
+    "argon2id",
+];
 
 /// One answer, whole.
 #[derive(Clone, Debug)]
@@ -41,13 +49,18 @@ impl Answer {
         let media = self.header("content-type").unwrap_or_default();
         assert_eq!(media, "application/problem+json", "{self}");
         let problem = self.json();
-        let slug = problem["type"].as_str().and_then(|kind| kind.strip_prefix("/problems/"));
+        let slug = problem["type"]
+            .as_str()
+            .and_then(|kind| kind.strip_prefix("/problems/"));
         let stable = |slug: &str| slug.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
         assert!(slug.is_some_and(stable), "no stable type: {self}");
         assert_eq!(problem["status"], self.status, "{self}");
         assert!(problem["title"].is_string(), "{self}");
         if self.status == 401 {
-            assert!(self.header("www-authenticate").is_some(), "no challenge: {self}");
+            assert!(
+                self.header("www-authenticate").is_some(),
+                "no challenge: {self}"
+            );
         }
         if self.status == 405 {
             assert!(self.header("allow").is_some(), "no Allow: {self}");
@@ -68,7 +81,11 @@ impl Answer {
     #[track_caller]
     pub fn refused(self, status: u16, slug: &str) -> Answer {
         let answer = self.expect(status);
-        assert_eq!(answer.json()["type"], format!("/problems/{slug}"), "{answer}");
+        assert_eq!(
+            answer.json()["type"],
+            format!("/problems/{slug}"),
+            "{answer}"
+        );
         answer
     }
 
@@ -102,7 +119,9 @@ impl Answer {
 
     /// Whether the body says it is JSON.
     pub fn is_json(&self) -> bool {
-        self.headers.get(CONTENT_TYPE).is_some_and(|media| media == "application/json")
+        self.headers
+            .get(CONTENT_TYPE)
+            .is_some_and(|media| media == "application/json")
     }
 }
 

@@ -1,16 +1,17 @@
-//! The whole shop, in this process: the embedded host on a free port with folders of its own.
+//! The whole shop, on a free port with folders of its own.
 
 use crate::actor::Actor;
 use crate::books::Books;
 use crate::redis::RedisServer;
+use crate::running::{Running, Setting, on_spin};
 use crate::wait::eventually;
-use crate::workspace::{self, Lock};
+use crate::workspace;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
-use wasmart_host::{Host, HostBuilder, Redis};
+use wasmart_host::CallHook;
 
 /// The first administrator of every shop here.
 pub const ADMIN: (&str, &str) = ("boss@example.com", "the boss's password");
@@ -38,11 +39,12 @@ impl Address {
 
 /// A running shop.
 pub struct App {
-    host: Option<Host>,
+    running: Option<Running>,
+    setting: Setting,
     address: Address,
-    folder: TempDir,
-    redis: Option<RedisServer>,
-    variables: Vec<(String, String)>,
+    /// Held until the test has ended.
+    _folder: TempDir,
+    _redis: Option<RedisServer>,
     dead_letters: AtomicUsize,
     customers: AtomicUsize,
 }
@@ -55,23 +57,44 @@ impl App {
 
     /// As [`App::start`], with other values for some of the variables in `spin.toml`.
     pub async fn start_with(variables: &[(&str, &str)]) -> App {
-        App::begin(None, variables).await
+        // Spin has no channels of its own.
+        let redis = on_spin().then(|| RedisServer::start("Spin").expect("Spin needs Redis"));
+        App::begin(redis, variables, None).await
+    }
+
+    /// As [`App::start`], with somebody who interferes; `None` on Spin, which lets nobody.
+    pub async fn start_with_hook(test: &str, hook: Arc<dyn CallHook>) -> Option<App> {
+        if on_spin() {
+            println!("SKIPPED: {test}: not on Spin");
+            return None;
+        }
+        Some(App::begin(None, &[], Some(hook)).await)
     }
 
     /// Starts a shop whose channels are those of a real Redis; `None` where there is no Redis.
     pub async fn start_on_redis(test: &str) -> Option<App> {
         let redis = RedisServer::start(test)?;
-        Some(App::begin(Some(redis), &[]).await)
+        Some(App::begin(Some(redis), &[], None).await)
     }
 
-    async fn begin(redis: Option<RedisServer>, variables: &[(&str, &str)]) -> App {
-        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    async fn begin(
+        redis: Option<RedisServer>,
+        variables: &[(&str, &str)],
+        hook: Option<Arc<dyn CallHook>>,
+    ) -> App {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let setting = Setting {
+            folder: folder.path().to_owned(),
+            redis: redis.as_ref().map(RedisServer::url),
+            variables: all_variables(variables),
+            hook,
+        };
         let mut app = App {
-            host: None,
+            running: None,
+            setting,
             address: Address::new(([127, 0, 0, 1], 0).into()),
-            folder: tempfile::tempdir().expect("a temporary folder"),
-            redis,
-            variables: variables.iter().map(owned).collect(),
+            _folder: folder,
+            _redis: redis,
             dead_letters: AtomicUsize::new(0),
             customers: AtomicUsize::new(0),
         };
@@ -80,46 +103,15 @@ impl App {
     }
 
     async fn run(&mut self) {
-        let builder = self.builder();
-        // One start at a time: the first one compiles, the others find the code.
-        let starting = tokio::task::spawn_blocking(|| Lock::take("start")).await;
-        let host = builder.build().await.unwrap_or_else(|error| panic!("{error}"));
-        drop(starting);
-        self.address.move_to(host.addr());
-        self.host = Some(host);
-    }
-
-    fn builder(&self) -> HostBuilder {
-        let root = workspace::root();
-        let mut builder = Host::builder()
-            .manifest(root.join("spin.toml"))
-            .runtime_config(root.join("runtime-config.toml"))
-            .state_dir(self.folder.path().join("state"))
-            .data_dir(self.folder.path())
-            .cache_dir(workspace::code_cache())
-            .process_environment(false)
-            .variable("admin_email", ADMIN.0)
-            .variable("admin_password", ADMIN.1)
-            // Nothing here outlives a loss of power, and a busy disk would only make tests slow.
-            .variable("synchronous", "NORMAL")
-            .redis(match &self.redis {
-                Some(redis) => Redis::Server(redis.url()),
-                None => Redis::InProcess,
-            })
-            .listen(([127, 0, 0, 1], 0).into());
-        for (name, value) in workspace::keys().variables() {
-            builder = builder.variable(name, value);
-        }
-        for (name, value) in &self.variables {
-            builder = builder.variable(name, value);
-        }
-        builder
+        let running = Running::start(&self.setting).await;
+        self.address.move_to(running.address());
+        self.running = Some(running);
     }
 
     /// Stops the shop in good order and starts it again on the same folders.
     pub async fn restart(&mut self) {
-        if let Some(host) = self.host.take() {
-            host.stop().await;
+        if let Some(running) = self.running.take() {
+            running.stop().await;
         }
         self.run().await;
     }
@@ -131,7 +123,7 @@ impl App {
 
     /// The folder that holds all databases.
     pub fn databases(&self) -> PathBuf {
-        databases(self.folder.path())
+        databases(&self.setting.folder)
     }
 
     /// Somebody without an account.
@@ -169,8 +161,8 @@ impl App {
 
     /// Publishes a message as if a component had.
     pub async fn publish(&self, channel: &str, message: impl Into<Vec<u8>>) {
-        let host = self.host.as_ref().expect("the shop runs");
-        let sent = host.publish(channel, message.into()).await;
+        let running = self.running.as_ref().expect("the shop runs");
+        let sent = running.publish(channel, message.into()).await;
         sent.unwrap_or_else(|error| panic!("{channel}: {error}"));
     }
 
@@ -192,12 +184,34 @@ impl App {
     /// The end of a test: once all is quiet, the books must add up.
     pub async fn finish(mut self) {
         self.quiet().await;
-        let faults = self.books().faults(self.dead_letters.load(Ordering::Relaxed));
-        assert!(faults.is_empty(), "the books are wrong:\n  {}", faults.join("\n  "));
-        if let Some(host) = self.host.take() {
-            host.stop().await;
+        let faults = self
+            .books()
+            .faults(self.dead_letters.load(Ordering::Relaxed));
+        assert!(
+            faults.is_empty(),
+            "the books are wrong:\n  {}",
+            faults.join("\n  ")
+        );
+        if let Some(running) = self.running.take() {
+            running.stop().await;
         }
     }
+}
+
+/// Values for all variables of `spin.toml` that need one; `others` come on top.
+fn all_variables(others: &[(&str, &str)]) -> Vec<(String, String)> {
+    let keys = workspace::keys();
+    let mut variables: Vec<(&str, &str)> = keys.variables().to_vec();
+    variables.extend([
+        ("admin_email", ADMIN.0),
+        ("admin_password", ADMIN.1),
+        // Nothing here outlives a loss of power, and a busy disk would only make tests slow.
+        ("synchronous", "NORMAL"),
+    ]);
+    variables.retain(|(name, _)| !others.iter().any(|(other, _)| other == name));
+    variables.extend(others);
+    let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    variables.into_iter().map(owned).collect()
 }
 
 /// Where the runtime configuration puts the databases below a host's data folder.

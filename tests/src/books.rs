@@ -5,7 +5,14 @@ use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 
 /// The services, each with a database of its name.
-pub const SERVICES: [&str; 6] = ["auth", "users", "stock", "billing", "orders", "notifications"];
+pub const SERVICES: [&str; 6] = [
+    "auth",
+    "users",
+    "stock",
+    "billing",
+    "orders",
+    "notifications",
+];
 
 /// All databases of a shop, opened for reading.
 pub struct Books {
@@ -167,15 +174,24 @@ impl Books {
     pub fn open(databases: &Path) -> Books {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
         let connection = Connection::open_with_flags(":memory:", flags).expect("SQLite works");
-        connection.busy_timeout(std::time::Duration::from_secs(5)).expect("a timeout");
-        let mut books = Books { connection, services: vec![] };
+        connection
+            .busy_timeout(std::time::Duration::from_secs(5))
+            .expect("a timeout");
+        let mut books = Books {
+            connection,
+            services: vec![],
+        };
         for service in SERVICES {
             let path = databases.join(format!("{service}.db"));
             if path.exists() {
                 let file = format!("file:{}?mode=ro", path.display());
                 let attach = format!("ATTACH '{file}' AS {service}");
-                books.connection.execute_batch(&attach).unwrap_or_else(|e| panic!("{file}: {e}"));
-                let ready = format!("SELECT count(*) FROM {service}.sqlite_master WHERE name = 'outbox'");
+                books
+                    .connection
+                    .execute_batch(&attach)
+                    .unwrap_or_else(|e| panic!("{file}: {e}"));
+                let ready =
+                    format!("SELECT count(*) FROM {service}.sqlite_master WHERE name = 'outbox'");
                 if books.number(&ready) == 1 {
                     books.services.push(service);
                 }
@@ -189,7 +205,10 @@ impl Books {
         let outboxes = self.services.iter().flat_map(|service| {
             let unanswered = format!("SELECT channel, event FROM {service}.outbox");
             let say = |row: String| format!("{service} waits for an answer to {row}");
-            self.rows(&unanswered).into_iter().map(say).collect::<Vec<_>>()
+            self.rows(&unanswered)
+                .into_iter()
+                .map(say)
+                .collect::<Vec<_>>()
         });
         let mut under_way: Vec<String> = outboxes.collect();
         if self.services.contains(&"orders") {
@@ -204,7 +223,11 @@ impl Books {
     pub fn faults(&self, dead_letters: usize) -> Vec<String> {
         let mut faults = self.under_way();
         for rule in RULES {
-            if rule.needs.iter().all(|service| self.services.contains(service)) {
+            if rule
+                .needs
+                .iter()
+                .all(|service| self.services.contains(service))
+            {
                 let rows = self.rows(rule.broken_by);
                 faults.extend(rows.into_iter().map(|row| format!("{}: {row}", rule.says)));
             }
@@ -214,11 +237,17 @@ impl Books {
                 "SELECT order_id, event, from_state, to_state FROM orders.order_events
                  WHERE (from_state, to_state) NOT IN (VALUES {MOVES})"
             );
-            faults.extend(self.rows(&illegal).into_iter().map(|row| format!("no such step: {row}")));
+            faults.extend(
+                self.rows(&illegal)
+                    .into_iter()
+                    .map(|row| format!("no such step: {row}")),
+            );
         }
         let dead = self.dead_letters();
         if dead.len() != dead_letters {
-            faults.push(format!("{dead_letters} dead letters expected, not {dead:#?}"));
+            faults.push(format!(
+                "{dead_letters} dead letters expected, not {dead:#?}"
+            ));
         }
         faults
     }
@@ -257,14 +286,20 @@ impl Books {
 
     fn rows(&self, sql: &str) -> Vec<String> {
         let fail = |error: rusqlite::Error| -> ! { panic!("{sql}: {error}") };
-        let mut query = self.connection.prepare(sql).unwrap_or_else(|error| fail(error));
+        let mut query = self
+            .connection
+            .prepare(sql)
+            .unwrap_or_else(|error| fail(error));
         let columns = query.column_count();
         let read = |row: &rusqlite::Row| {
             let values = (0..columns).map(|at| row.get_ref(at).map(text));
             Ok(values.collect::<Result<Vec<_>, _>>()?.join(" | "))
         };
-        let rows = query.query_map([], read).unwrap_or_else(|error| fail(error));
-        rows.map(|row| row.unwrap_or_else(|error| fail(error))).collect()
+        let rows = query
+            .query_map([], read)
+            .unwrap_or_else(|error| fail(error));
+        rows.map(|row| row.unwrap_or_else(|error| fail(error)))
+            .collect()
     }
 }
 

@@ -8,6 +8,8 @@ pub mod app;
 pub mod books;
 pub mod process;
 pub mod redis;
+pub mod running;
+mod spin;
 pub mod wait;
 pub mod workspace;
 

@@ -72,8 +72,16 @@ impl Process {
         let mut said = String::new();
         loop {
             let read = out.read_line(&mut said).expect("readable");
-            if let Some(at) = said.split("http://").nth(1).and_then(|rest| rest.split_whitespace().next()) {
-                self.address.move_to(at.trim_end_matches('/').parse().unwrap_or_else(|e| panic!("{at}: {e}")));
+            if let Some(at) = said
+                .split("http://")
+                .nth(1)
+                .and_then(|rest| rest.split_whitespace().next())
+            {
+                self.address.move_to(
+                    at.trim_end_matches('/')
+                        .parse()
+                        .unwrap_or_else(|e| panic!("{at}: {e}")),
+                );
                 break;
             }
             assert!(read > 0, "it ended before it served: {said}{}", self.log());
@@ -91,10 +99,18 @@ impl Drop for Process {
 }
 
 fn spawn(folder: &Path, options: &[&str]) -> Child {
-    let log = File::options().create(true).append(true).open(folder.join(LOG));
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(folder.join(LOG));
     let mut command = up(folder, &[]);
-    command.args(options).stdout(Stdio::piped()).stderr(log.expect("a log file"));
-    command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"))
+    command
+        .args(options)
+        .stdout(Stdio::piped())
+        .stderr(log.expect("a log file"));
+    command
+        .spawn()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
 /// `wasmart up` in `folder`, complete; `options` take the place of the usual ones.
@@ -127,16 +143,25 @@ pub fn set(command: &mut Command, variable: &str, value: &str) {
 
 /// Runs a command that should fail by itself, and gives its status and all it said.
 pub fn said(command: &mut Command) -> (Option<i32>, String) {
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
     let begun = Instant::now();
     while matches!(child.try_wait(), Ok(None)) && begun.elapsed() < REFUSAL {
         std::thread::sleep(Duration::from_millis(20));
     }
     // None, if it runs still.
-    let code = child.try_wait().ok().flatten().and_then(|status| status.code());
+    let code = child
+        .try_wait()
+        .ok()
+        .flatten()
+        .and_then(|status| status.code());
     let _ = child.kill();
     let output = child.wait_with_output().expect("it ends");
-    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let said =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     (code, said.concat())
 }
 

@@ -1,5 +1,6 @@
 //! A Redis server of a test's own.
 
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -22,7 +23,11 @@ impl RedisServer {
     /// Where there is none and `CI` is `true`: then nothing may go untested.
     pub fn start(test: &str) -> Option<RedisServer> {
         if !Path::new(PROGRAM).exists() {
-            assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{PROGRAM} is missing");
+            assert_ne!(
+                std::env::var("CI").as_deref(),
+                Ok("true"),
+                "{PROGRAM} is missing"
+            );
             println!("SKIPPED: {test}: no redis-server");
             return None;
         }
@@ -37,19 +42,20 @@ impl RedisServer {
     }
 
     fn try_start(port: u16) -> Option<RedisServer> {
-        let mut process = Command::new(PROGRAM)
+        let process = Command::new(PROGRAM)
             .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
             .args(["--save", "", "--appendonly", "no"])
             .stdout(Stdio::null())
             .spawn()
             .expect("redis-server runs");
+        let mut server = RedisServer { port, process };
         let begun = Instant::now();
         while begun.elapsed() < START {
-            if !matches!(process.try_wait(), Ok(None)) {
+            if !matches!(server.process.try_wait(), Ok(None)) {
                 return None;
             }
             if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return Some(RedisServer { port, process });
+                return Some(server);
             }
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -68,4 +74,48 @@ impl Drop for RedisServer {
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("it has an address").port()
+}
+
+/// Publishes a message.
+///
+/// # Errors
+/// When the server can't be reached or does not take it.
+pub fn publish(url: &str, channel: &str, message: &[u8]) -> io::Result<()> {
+    ask(url, &[b"PUBLISH", channel.as_bytes(), message], 1).map(drop)
+}
+
+/// How many listen to a channel.
+///
+/// # Errors
+/// When the server can't be reached.
+pub fn subscribers(url: &str, channel: &str) -> io::Result<u64> {
+    // Four lines: an array of two, the length of the name, the name, the number.
+    let lines = ask(url, &[b"PUBSUB", b"NUMSUB", channel.as_bytes()], 4)?;
+    let count = lines
+        .last()
+        .and_then(|line| line.trim().strip_prefix(':')?.parse().ok());
+    count.ok_or_else(|| io::Error::other(lines.concat()))
+}
+
+/// One command, and so many lines of its answer (RESP 2): not worth a library.
+fn ask(url: &str, words: &[&[u8]], lines: usize) -> io::Result<Vec<String>> {
+    let mut stream = TcpStream::connect(url.trim_start_matches("redis://"))?;
+    let mut command = format!("*{}\r\n", words.len()).into_bytes();
+    for word in words {
+        command.extend(format!("${}\r\n", word.len()).bytes());
+        command.extend(*word);
+        command.extend(b"\r\n");
+    }
+    stream.write_all(&command)?;
+    let mut reader = BufReader::new(stream);
+    let mut answer = Vec::new();
+    for _ in 0..lines {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        if line.starts_with('-') {
+            return Err(io::Error::other(line));
+        }
+        answer.push(line);
+    }
+    Ok(answer)
 }

@@ -14,7 +14,11 @@ pub fn root() -> PathBuf {
 /// The built component of a service. The manifest names the same file.
 pub fn component(name: &str) -> PathBuf {
     let path = root().join(format!("target/wasm32-wasip2/release/{name}.wasm"));
-    assert!(path.exists(), "{} is missing: run `cargo xtask build`", path.display());
+    assert!(
+        path.exists(),
+        "{} is missing: run `cargo xtask build`",
+        path.display()
+    );
     path
 }
 
@@ -28,7 +32,10 @@ pub fn wasmart() -> PathBuf {
             .current_dir(root())
             .args(["build", "--package", "wasmart-host", "--bin", "wasmart"])
             .status();
-        assert!(build.is_ok_and(|status| status.success()), "wasmart can't be built");
+        assert!(
+            build.is_ok_and(|status| status.success()),
+            "wasmart can't be built"
+        );
     }
     path
 }
@@ -36,7 +43,11 @@ pub fn wasmart() -> PathBuf {
 /// A folder that outlives the tests and is the same for all of them.
 pub fn shared(name: &str) -> PathBuf {
     let target = profile_folder();
-    let folder = target.parent().expect("target/").join("tmp/shop").join(name);
+    let folder = target
+        .parent()
+        .expect("target/")
+        .join("tmp/shop")
+        .join(name);
     std::fs::create_dir_all(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
     folder
 }
@@ -73,7 +84,8 @@ impl Lock {
     pub fn take(name: &str) -> Lock {
         let path = shared("locks").join(name);
         let file = File::create(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        file.lock().unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        file.lock()
+            .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         Lock(file)
     }
 }

@@ -9,6 +9,7 @@ use wasmart_service::guard::Caller;
 use wasmart_service::http::{Id, Page, PageQuery, Params, Problem};
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ListQuery {
     limit: Option<i64>,
     cursor: Option<String>,

@@ -99,25 +99,35 @@ impl KeySet {
             jwks: read(&public)?,
             internal_secret: read(&secret)?.trim().to_owned(),
         };
-        let broken = |path: &Path, reason: String| KeyError::Broken {
-            path: path.into(),
-            reason,
-        };
-        let pair = RS256KeyPair::from_pem(&keys.private_pem)
-            .map_err(|error| broken(&private, error.to_string()))?;
-        let set: serde_json::Value =
-            serde_json::from_str(&keys.jwks).map_err(|error| broken(&public, error.to_string()))?;
-        let modulus = encode(&pair.public_key().to_components().n);
-        let listed = set["keys"]
-            .as_array()
-            .is_some_and(|k| k.iter().any(|k| k["n"] == modulus));
-        if !listed {
-            return Err(broken(
-                &public,
-                "it does not list the private key's other half".into(),
-            ));
-        }
+        KeySet::check(&keys.private_pem, &keys.jwks).map_err(|reason| {
+            let path = if reason.starts_with("jwks") {
+                public
+            } else {
+                private
+            };
+            KeyError::Broken { path, reason }
+        })?;
         Ok(keys)
+    }
+
+    /// Whether a private key and a public set, as the application's variables hold them, fit
+    /// together. The reasons name the variables and show nothing of their values.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub fn check(private_pem: &str, jwks: &str) -> Result<(), String> {
+        let pair = RS256KeyPair::from_pem(private_pem)
+            .map_err(|_| "jwt_private_key is not an RSA private key in PEM".to_owned())?;
+        let set: serde_json::Value = serde_json::from_str(jwks)
+            .map_err(|_| "jwks is not a JSON Web Key Set (RFC 7517)".to_owned())?;
+        let Some(keys) = set["keys"].as_array() else {
+            return Err("jwks is not a JSON Web Key Set (RFC 7517)".to_owned());
+        };
+        let modulus = encode(&pair.public_key().to_components().n);
+        if keys.iter().any(|key| key["n"] == modulus) {
+            return Ok(());
+        }
+        Err("jwks does not list the other half of jwt_private_key".to_owned())
     }
 
     /// Names and values of the application variables.

@@ -38,7 +38,8 @@ pub(crate) async fn run(
             address = without_password(&address),
             error = lost,
             retry_in_ms = pause.as_millis() as u64,
-            "Redis is not reachable; messages wait with their senders"
+            "Redis is not reachable: start it, or name another (--redis, redis_url); until then messages \
+             wait with their senders"
         );
         tokio::select! {
             biased;

@@ -12,7 +12,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use super::body::{limited, settle};
 use super::problem::Problem;
@@ -30,7 +31,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Accepts connections until told to stop, then lets the running requests finish.
 pub(crate) async fn run(listener: TcpListener, app: Arc<App>, mut stop: Stop) {
     let room = Arc::new(Semaphore::new(limits::CONNECTIONS));
-    let connections = GracefulShutdown::new();
+    let graceful = GracefulShutdown::new();
+    // Belongs to this task: when the host is dropped, the connections end with it.
+    let mut connections = JoinSet::new();
     let builder = builder();
     loop {
         // Room first: beyond the limit, clients wait in the kernel's queue.
@@ -51,10 +54,15 @@ pub(crate) async fn run(listener: TcpListener, app: Arc<App>, mut stop: Stop) {
                 }
             },
         };
-        serve_connection(&builder, &connections, stream, client, app.clone(), permit);
+        while connections.try_join_next().is_some() {}
+        let connection = connection(&builder, &graceful, stream, client, app.clone());
+        connections.spawn(async move {
+            connection.await;
+            drop(permit);
+        });
     }
     drop(listener);
-    connections.shutdown().await;
+    graceful.shutdown().await;
 }
 
 fn builder() -> Builder<TokioExecutor> {
@@ -73,14 +81,14 @@ fn builder() -> Builder<TokioExecutor> {
     builder
 }
 
-fn serve_connection(
+/// One connection, to its end.
+fn connection(
     builder: &Builder<TokioExecutor>,
-    connections: &GracefulShutdown,
+    graceful: &GracefulShutdown,
     stream: TcpStream,
     client: SocketAddr,
     app: Arc<App>,
-    permit: OwnedSemaphorePermit,
-) {
+) -> impl Future<Output = ()> + use<> {
     // A small answer must not wait for the acknowledgement of the one before.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY");
@@ -92,13 +100,12 @@ fn serve_connection(
     let connection = builder
         .serve_connection(TokioIo::new(stream), service)
         .into_owned();
-    let connection = connections.watch(connection);
-    tokio::spawn(async move {
+    let connection = graceful.watch(connection);
+    async move {
         if let Err(error) = connection.await {
             tracing::debug!(%client, %error, "connection ended");
         }
-        drop(permit);
-    });
+    }
 }
 
 async fn answer(app: &App, request: http::Request<Incoming>, client: SocketAddr) -> Response {

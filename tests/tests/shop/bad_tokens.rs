@@ -18,7 +18,9 @@ const PATHS: [(&str, &str); 6] = [
 async fn is_refused_everywhere(app: &App, authorization: &str, slug: &str) {
     let nobody: Actor = app.anonymous();
     for (method, path) in PATHS {
-        let request = nobody.request(method, path).header("authorization", authorization);
+        let request = nobody
+            .request(method, path)
+            .header("authorization", authorization);
         let answer = nobody.send(request.json(&json!({"amount": 1}))).await;
         answer.refused(401, slug);
     }
@@ -29,7 +31,10 @@ async fn without_a_token_everything_that_is_someones_is_closed() {
     let app = App::start().await;
     let nobody = app.anonymous();
     for (method, path) in PATHS {
-        let answer = nobody.send(nobody.request(method, path)).await.refused(401, "unauthorized");
+        let answer = nobody
+            .send(nobody.request(method, path))
+            .await
+            .refused(401, "unauthorized");
         // RFC 6750 §3.1: no error code when no token was shown.
         assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
     }
@@ -44,7 +49,10 @@ async fn forged_and_broken_tokens_are_refused() {
     let app = App::start().await;
     let ann = app.customer().await;
     let bob = app.customer().await;
-    let (good, other) = (ann.token.clone().expect("a token"), bob.token.clone().expect("a token"));
+    let (good, other) = (
+        ann.token.clone().expect("a token"),
+        bob.token.clone().expect("a token"),
+    );
     let parts: Vec<&str> = good.split('.').collect();
     let (head, claims, signature) = (parts[0], parts[1], parts[2]);
     let with_head = |change: Value| format!("{}.{claims}.{signature}", merged(head, &change));
@@ -80,7 +88,10 @@ async fn forged_and_broken_tokens_are_refused() {
     ann.get("/orders").await.expect(200);
     // The scheme's name is compared without regard to case (RFC 9110 §11.1).
     let request = app.anonymous().request("GET", "/orders");
-    app.anonymous().send(request.header("authorization", format!("bEARER {good}"))).await.expect(200);
+    app.anonymous()
+        .send(request.header("authorization", format!("bEARER {good}")))
+        .await
+        .expect(200);
     app.finish().await;
 }
 

@@ -16,9 +16,15 @@ async fn a_draft_is_canceled_and_nothing_else_happens(app: &mut App) {
     let customer = app.customer_with(PLENTY).await;
     let id = customer.draft(&tea, 2).await;
     let canceled = customer.execute(&id, "cancel").await.expect(200).json();
-    assert_eq!((&canceled["status"], &canceled["reason"]), (&json!("canceled"), &json!("canceled_by_customer")));
+    assert_eq!(
+        (&canceled["status"], &canceled["reason"]),
+        (&json!("canceled"), &json!("canceled_by_customer"))
+    );
     assert_eq!(customer.history(&id).await, ["cancel_requested"]);
-    customer.execute(&id, "confirm").await.refused(409, "wrong-state");
+    customer
+        .execute(&id, "confirm")
+        .await
+        .refused(409, "wrong-state");
     assert_eq!(customer.item(&tea).await["reserved"], 0);
     assert_eq!(customer.balance().await, PLENTY);
 }
@@ -38,15 +44,30 @@ async fn a_paid_order_is_refunded_and_released(app: &mut App) {
     assert_eq!(canceled["reason"], "canceled_by_customer");
     assert_eq!(customer.balance().await, PLENTY);
     let item = customer.item(&tea).await;
-    assert_eq!((&item["available"], &item["reserved"]), (&json!(5), &json!(0)));
+    assert_eq!(
+        (&item["available"], &item["reserved"]),
+        (&json!(5), &json!(0))
+    );
     let history = customer.history(&id).await;
-    assert_eq!(history[3..], ["cancel_requested", "payment.refunded", "stock.released"]);
-    let kinds: Vec<String> = customer.get("/billing/transactions").await.data().iter()
+    assert_eq!(
+        history[3..],
+        ["cancel_requested", "payment.refunded", "stock.released"]
+    );
+    let kinds: Vec<String> = customer
+        .get("/billing/transactions")
+        .await
+        .data()
+        .iter()
         .map(|t| t["kind"].as_str().unwrap_or_default().to_owned())
         .collect();
     assert_eq!(kinds, ["refund", "charge", "deposit"]);
     app.quiet().await;
-    assert!(customer.told(4).await.contains(&"order.canceled".to_owned()));
+    assert!(
+        customer
+            .told(4)
+            .await
+            .contains(&"order.canceled".to_owned())
+    );
 }
 
 async fn an_order_canceled_on_its_way_ends_as_if_it_had_never_been(app: &mut App) {
@@ -74,6 +95,9 @@ async fn what_the_shop_cancels_says_so() {
     let id = customer.order(&tea, 1).await;
     customer.wait_for(&id, "paid").await;
     manager.execute(&id, "cancel").await.expect(200);
-    assert_eq!(customer.wait_for(&id, "canceled").await["reason"], "canceled_by_staff");
+    assert_eq!(
+        customer.wait_for(&id, "canceled").await["reason"],
+        "canceled_by_staff"
+    );
     app.finish().await;
 }

@@ -11,7 +11,10 @@ async fn a_manager_adds_changes_and_adjusts_an_item() {
     let new = json!({"name": "Teapot", "description": "One litre", "price": 3_490, "quantity": 4});
     let made = manager.post("/items", &new).await.expect(201);
     let id = id_of(&made);
-    assert_eq!(made.header("location"), Some(format!("/api/v1/items/{id}").as_str()));
+    assert_eq!(
+        made.header("location"),
+        Some(format!("/api/v1/items/{id}").as_str())
+    );
     let item = app.anonymous().item(&id).await;
     for (field, value) in [
         ("name", json!("Teapot")),
@@ -25,23 +28,51 @@ async fn a_manager_adds_changes_and_adjusts_an_item() {
     ] {
         assert_eq!(item[field], value, "{field}");
     }
-    assert!(item["created_at"].as_str().is_some_and(|at| at.ends_with('Z')), "{item}");
+    assert!(
+        item["created_at"]
+            .as_str()
+            .is_some_and(|at| at.ends_with('Z')),
+        "{item}"
+    );
 
     let path = format!("/items/{id}");
-    let changed = manager.patch(&path, &json!({"price": 2_990})).await.expect(200).json();
-    assert_eq!((&changed["price"], &changed["name"]), (&json!(2_990), &json!("Teapot")));
+    let changed = manager
+        .patch(&path, &json!({"price": 2_990}))
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(
+        (&changed["price"], &changed["name"]),
+        (&json!(2_990), &json!("Teapot"))
+    );
 
     let adjustments = format!("/items/{id}/adjustments");
     let more = json!({"delta": 6, "reason": "delivery"});
-    assert_eq!(manager.post(&adjustments, &more).await.expect(200).json()["on_hand"], 10);
+    assert_eq!(
+        manager.post(&adjustments, &more).await.expect(200).json()["on_hand"],
+        10
+    );
     let broken = json!({"delta": -3, "reason": "broken"});
-    assert_eq!(manager.post(&adjustments, &broken).await.expect(200).json()["on_hand"], 7);
+    assert_eq!(
+        manager.post(&adjustments, &broken).await.expect(200).json()["on_hand"],
+        7
+    );
     let too_many = json!({"delta": -8, "reason": "stolen"});
-    let refused = manager.post(&adjustments, &too_many).await.refused(422, "invalid-input");
+    let refused = manager
+        .post(&adjustments, &too_many)
+        .await
+        .refused(422, "invalid-input");
     assert_eq!(refused.fields(), ["delta"]);
 
-    let movements = manager.get(&format!("/items/{id}/movements")).await.expect(200).data();
-    let seen: Vec<_> = movements.iter().map(|m| json!([m["kind"], m["quantity"], m["reason"]])).collect();
+    let movements = manager
+        .get(&format!("/items/{id}/movements"))
+        .await
+        .expect(200)
+        .data();
+    let seen: Vec<_> = movements
+        .iter()
+        .map(|m| json!([m["kind"], m["quantity"], m["reason"]]))
+        .collect();
     assert_eq!(
         seen,
         [
@@ -56,7 +87,8 @@ async fn a_manager_adds_changes_and_adjusts_an_item() {
 #[tokio::test(flavor = "multi_thread")]
 async fn customers_look_and_do_not_touch() {
     let app = App::start().await;
-    let (manager, customer, stranger) = (app.manager().await, app.customer().await, app.anonymous());
+    let (manager, customer, stranger) =
+        (app.manager().await, app.customer().await, app.anonymous());
     let tea = manager.sell("Tea", 100, 5).await;
     let item = format!("/items/{tea}");
     let new = json!({"name": "Mine", "price": 1});
@@ -68,8 +100,14 @@ async fn customers_look_and_do_not_touch() {
         ("GET", format!("{item}/movements"), json!({})),
     ];
     for (method, path, body) in attempts {
-        customer.send(customer.request(method, &path).json(&body)).await.refused(403, "forbidden");
-        stranger.send(stranger.request(method, &path).json(&body)).await.refused(401, "unauthorized");
+        customer
+            .send(customer.request(method, &path).json(&body))
+            .await
+            .refused(403, "forbidden");
+        stranger
+            .send(stranger.request(method, &path).json(&body))
+            .await
+            .refused(401, "unauthorized");
     }
     assert_eq!(stranger.get("/items").await.expect(200).data().len(), 1);
     assert_eq!(stranger.item(&tea).await["price"], 100);
@@ -81,12 +119,18 @@ async fn an_archived_item_is_out_of_the_list_and_out_of_reach() {
     let app = App::start().await;
     let manager = app.manager().await;
     let tea = manager.sell("Tea", 100, 5).await;
-    manager.patch(&format!("/items/{tea}"), &json!({"archived": true})).await.expect(200);
+    manager
+        .patch(&format!("/items/{tea}"), &json!({"archived": true}))
+        .await
+        .expect(200);
     assert!(app.anonymous().get("/items").await.data().is_empty());
     assert_eq!(manager.get("/items?archived=true").await.data().len(), 1);
     let customer = app.customer().await;
     let order = json!({"lines": [{"item_id": tea, "quantity": 1}]});
-    let refused = customer.post("/orders", &order).await.refused(422, "invalid-input");
+    let refused = customer
+        .post("/orders", &order)
+        .await
+        .refused(422, "invalid-input");
     assert_eq!(refused.fields(), ["lines[0].item_id"]);
     app.finish().await;
 }

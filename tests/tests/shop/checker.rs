@@ -6,31 +6,115 @@ use wasmart_tests::actor::PLENTY;
 
 /// A falsification: in which database, what, and a word of what must be said of it.
 const FALSIFICATIONS: [(&str, &str, &str); 22] = [
-    ("stock", "UPDATE items SET on_hand = on_hand - 1", "ever put in"),
-    ("stock", "UPDATE items SET reserved = reserved + 1, on_hand = on_hand - 1", "hold and have bought"),
-    ("stock", "DELETE FROM movements WHERE kind = 'adjust'", "ever put in"),
-    ("stock", "UPDATE reservations SET state = 'held' WHERE state = 'released'", "without an open order"),
-    ("stock", "UPDATE reservations SET order_id = 'x' WHERE state = 'held'", "without an open order"),
-    ("stock", "DELETE FROM reservations WHERE state = 'held'", "every line"),
-    ("stock", "UPDATE reservations SET quantity = quantity + 1 WHERE state = 'sold'", "every line"),
-    ("billing", "UPDATE accounts SET balance = balance + 1 WHERE code = 'sales'", "together hold nothing"),
-    ("billing", "UPDATE accounts SET balance = balance - 1 WHERE code = 'sales';
-                 UPDATE accounts SET balance = balance + 1 WHERE code = 'external'", "brought and took"),
-    ("billing", "UPDATE transactions SET balance = balance + 1 WHERE kind = 'charge'", "held afterwards"),
-    ("billing", "DELETE FROM transactions WHERE kind = 'refund'", "total of an order paid for"),
-    ("billing", "INSERT INTO transactions SELECT id || 'x', kind, debit, credit, amount, user_id,
-                 order_id, balance, created_at FROM transactions WHERE kind = 'charge'", "at most once"),
-    ("billing", "UPDATE transactions SET order_id = 'x' WHERE kind = 'charge'", "charged for that is none"),
-    ("orders", "UPDATE orders SET state = 'charging' WHERE state = 'paid'", "charging"),
-    ("orders", "UPDATE orders SET total = total + 1 WHERE state = 'paid'", "sum of its lines"),
+    (
+        "stock",
+        "UPDATE items SET on_hand = on_hand - 1",
+        "ever put in",
+    ),
+    (
+        "stock",
+        "UPDATE items SET reserved = reserved + 1, on_hand = on_hand - 1",
+        "hold and have bought",
+    ),
+    (
+        "stock",
+        "DELETE FROM movements WHERE kind = 'adjust'",
+        "ever put in",
+    ),
+    (
+        "stock",
+        "UPDATE reservations SET state = 'held' WHERE state = 'released'",
+        "without an open order",
+    ),
+    (
+        "stock",
+        "UPDATE reservations SET order_id = 'x' WHERE state = 'held'",
+        "without an open order",
+    ),
+    (
+        "stock",
+        "DELETE FROM reservations WHERE state = 'held'",
+        "every line",
+    ),
+    (
+        "stock",
+        "UPDATE reservations SET quantity = quantity + 1 WHERE state = 'sold'",
+        "every line",
+    ),
+    (
+        "billing",
+        "UPDATE accounts SET balance = balance + 1 WHERE code = 'sales'",
+        "together hold nothing",
+    ),
+    (
+        "billing",
+        "UPDATE accounts SET balance = balance - 1 WHERE code = 'sales';
+                 UPDATE accounts SET balance = balance + 1 WHERE code = 'external'",
+        "brought and took",
+    ),
+    (
+        "billing",
+        "UPDATE transactions SET balance = balance + 1 WHERE kind = 'charge'",
+        "held afterwards",
+    ),
+    (
+        "billing",
+        "DELETE FROM transactions WHERE kind = 'refund'",
+        "total of an order paid for",
+    ),
+    (
+        "billing",
+        "INSERT INTO transactions SELECT id || 'x', kind, debit, credit, amount, user_id,
+                 order_id, balance, created_at FROM transactions WHERE kind = 'charge'",
+        "at most once",
+    ),
+    (
+        "billing",
+        "UPDATE transactions SET order_id = 'x' WHERE kind = 'charge'",
+        "charged for that is none",
+    ),
+    (
+        "orders",
+        "UPDATE orders SET state = 'charging' WHERE state = 'paid'",
+        "charging",
+    ),
+    (
+        "orders",
+        "UPDATE orders SET total = total + 1 WHERE state = 'paid'",
+        "sum of its lines",
+    ),
     ("orders", "UPDATE orders SET reason = NULL", "says why"),
-    ("orders", "DELETE FROM order_events WHERE event = 'stock.reserved'", "a chain"),
-    ("orders", "UPDATE order_events SET to_state = 'completed' WHERE to_state = 'paid'", "no such step"),
-    ("orders", "INSERT INTO outbox VALUES ('x', 'payments', NULL, 'x', 0, 0, 0)", "waits for an answer"),
-    ("auth", "INSERT INTO dead_letters VALUES ('x', 'x', 'x', 'x', 0)", "dead letters expected"),
-    ("notifications", "INSERT INTO notifications SELECT id || 'x', event_id || 'x', user_id, kind, text,
-                       order_id, created_at, read_at FROM notifications", "told twice"),
-    ("notifications", "DELETE FROM notifications WHERE kind = 'order.paid'", "was told"),
+    (
+        "orders",
+        "DELETE FROM order_events WHERE event = 'stock.reserved'",
+        "a chain",
+    ),
+    (
+        "orders",
+        "UPDATE order_events SET to_state = 'completed' WHERE to_state = 'paid'",
+        "no such step",
+    ),
+    (
+        "orders",
+        "INSERT INTO outbox VALUES ('x', 'payments', NULL, 'x', 0, 0, 0)",
+        "waits for an answer",
+    ),
+    (
+        "auth",
+        "INSERT INTO dead_letters VALUES ('x', 'x', 'x', 'x', 0)",
+        "dead letters expected",
+    ),
+    (
+        "notifications",
+        "INSERT INTO notifications SELECT id || 'x', event_id || 'x', user_id, kind, text,
+                       order_id, created_at, read_at FROM notifications",
+        "told twice",
+    ),
+    (
+        "notifications",
+        "DELETE FROM notifications WHERE kind = 'order.paid'",
+        "was told",
+    ),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,8 +123,11 @@ async fn books_that_were_falsified_do_not_pass() {
     let manager = app.manager().await;
     let tea = manager.sell("Tea", 100, 10).await;
     let ann = app.customer_with(PLENTY).await;
-    let [paid, completed, canceled] =
-        [ann.order(&tea, 1).await, ann.order(&tea, 2).await, ann.order(&tea, 3).await];
+    let [paid, completed, canceled] = [
+        ann.order(&tea, 1).await,
+        ann.order(&tea, 2).await,
+        ann.order(&tea, 3).await,
+    ];
     for order in [&paid, &completed, &canceled] {
         ann.wait_for(order, "paid").await;
     }

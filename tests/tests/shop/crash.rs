@@ -38,11 +38,18 @@ async fn no_order_that_was_answered_is_lost_or_left_half_done() {
     }
     for order in &answered {
         let end = ann.wait_for_end(order).await;
-        assert!(["paid", "canceled"].contains(&end.as_str()), "{order} is {end}");
+        assert!(
+            ["paid", "canceled"].contains(&end.as_str()),
+            "{order} is {end}"
+        );
     }
     wait_until_quiet(&shop.databases()).await;
     let faults = Books::open(&shop.databases()).faults(0);
-    assert!(faults.is_empty(), "the books are wrong:\n  {}", faults.join("\n  "));
+    assert!(
+        faults.is_empty(),
+        "the books are wrong:\n  {}",
+        faults.join("\n  ")
+    );
 }
 
 /// Orders one after the other, two at a time, and gives the ids of those that were answered.

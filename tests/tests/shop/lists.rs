@@ -10,7 +10,10 @@ async fn pages(actor: &Actor, path: &str, limit: usize) -> Vec<Vec<Value>> {
     let mut cursor = String::new();
     loop {
         let joint = if path.contains('?') { '&' } else { '?' };
-        let answer = actor.get(&format!("{path}{joint}limit={limit}{cursor}")).await.expect(200);
+        let answer = actor
+            .get(&format!("{path}{joint}limit={limit}{cursor}"))
+            .await
+            .expect(200);
         pages.push(answer.data());
         match answer.json()["next_cursor"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),
@@ -20,7 +23,9 @@ async fn pages(actor: &Actor, path: &str, limit: usize) -> Vec<Vec<Value>> {
 }
 
 fn ids(list: &[Value]) -> Vec<String> {
-    list.iter().map(|element| element["id"].as_str().expect("an id").to_owned()).collect()
+    list.iter()
+        .map(|element| element["id"].as_str().expect("an id").to_owned())
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,7 +40,10 @@ async fn every_list_comes_in_pages_newest_first_without_gap_or_repeat() {
     let item = manager.sell("Item 6", 6, 1).await;
     for n in 1..=4 {
         let adjustment = json!({"delta": n, "reason": "more"});
-        manager.post(&format!("/items/{item}/adjustments"), &adjustment).await.expect(200);
+        manager
+            .post(&format!("/items/{item}/adjustments"), &adjustment)
+            .await
+            .expect(200);
         customer.draft(&item, n).await;
     }
     app.quiet().await;
@@ -61,7 +69,10 @@ async fn every_list_comes_in_pages_newest_first_without_gap_or_repeat() {
             assert_eq!(ids(&pages.concat()), whole, "{path} by {limit}");
         }
         for limit in ["0", "-1", "201", "x", ""] {
-            actor.get(&format!("{path}?limit={limit}")).await.refused(422, "invalid-input");
+            actor
+                .get(&format!("{path}?limit={limit}"))
+                .await
+                .refused(422, "invalid-input");
         }
     }
     app.finish().await;
@@ -84,10 +95,17 @@ async fn orders_are_filtered_by_status() {
         ("pending", vec![]),
         ("completed", vec![]),
     ] {
-        let found = customer.get(&format!("/orders?status={status}")).await.expect(200).data();
+        let found = customer
+            .get(&format!("/orders?status={status}"))
+            .await
+            .expect(200)
+            .data();
         assert_eq!(ids(&found), expected, "{status}");
     }
-    let refused = customer.get("/orders?status=lost").await.refused(422, "invalid-input");
+    let refused = customer
+        .get("/orders?status=lost")
+        .await
+        .refused(422, "invalid-input");
     assert_eq!(refused.fields(), ["status"]);
     app.finish().await;
 }
@@ -99,8 +117,20 @@ async fn items_are_found_by_a_part_of_their_name() {
     for name in ["Green tea", "Black Tea", "Cup", "100%"] {
         manager.sell(name, 1, 1).await;
     }
-    for (part, count) in [("tea", 2), ("TEA", 2), ("cup", 1), ("%25", 1), ("_", 0), ("'", 0), ("", 4)] {
-        let found = manager.get(&format!("/items?q={part}")).await.expect(200).data();
+    for (part, count) in [
+        ("tea", 2),
+        ("TEA", 2),
+        ("cup", 1),
+        ("%25", 1),
+        ("_", 0),
+        ("'", 0),
+        ("", 4),
+    ] {
+        let found = manager
+            .get(&format!("/items?q={part}"))
+            .await
+            .expect(200)
+            .data();
         assert_eq!(found.len(), count, "{part}");
     }
     app.finish().await;
@@ -121,19 +151,38 @@ async fn what_has_not_changed_is_not_sent_again() {
         "/billing/account/my".to_owned(),
         "/users/me".to_owned(),
     ] {
-        let tag = customer.get(&path).await.expect(200).header("etag").expect("an ETag").to_owned();
+        let tag = customer
+            .get(&path)
+            .await
+            .expect(200)
+            .header("etag")
+            .expect("an ETag")
+            .to_owned();
         let ask = async |tags: &str| {
-            customer.send(customer.request("GET", &path).header("if-none-match", tags)).await
+            customer
+                .send(customer.request("GET", &path).header("if-none-match", tags))
+                .await
         };
         let unchanged = ask(&tag).await.expect(304);
-        assert!(unchanged.body.is_empty() && unchanged.header("etag") == Some(&tag), "{unchanged}");
+        assert!(
+            unchanged.body.is_empty() && unchanged.header("etag") == Some(&tag),
+            "{unchanged}"
+        );
         ask(&format!("\"other\", {tag}")).await.expect(304);
         ask(&format!("W/{tag}")).await.expect(304);
         ask("\"other\"").await.expect(200);
     }
     let path = format!("/items/{tea}");
-    let tag = customer.get(&path).await.header("etag").expect("an ETag").to_owned();
-    manager.patch(&path, &json!({"price": 101})).await.expect(200);
+    let tag = customer
+        .get(&path)
+        .await
+        .header("etag")
+        .expect("an ETag")
+        .to_owned();
+    manager
+        .patch(&path, &json!({"price": 101}))
+        .await
+        .expect(200);
     let asked = customer.request("GET", &path).header("if-none-match", &tag);
     assert_eq!(customer.send(asked).await.expect(200).json()["price"], 101);
     app.finish().await;

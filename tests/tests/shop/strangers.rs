@@ -13,32 +13,57 @@ async fn someone_elses_things_are_not_there() {
     let paid = ann.order(&tea, 1).await;
     ann.wait_for(&paid, "paid").await;
     ann.told(3).await;
-    let note = ann.get("/notifications").await.data()[0]["id"].as_str().expect("an id").to_owned();
+    let note = ann.get("/notifications").await.data()[0]["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
     app.quiet().await;
 
     let mut attempts = vec![
         ("POST", format!("/notifications/{note}/read"), json!({})),
         ("GET", format!("/users/{}", ann.id), json!({})),
-        ("PATCH", format!("/users/{}", ann.id), json!({"first_name": "Bob"})),
-        ("PUT", format!("/users/{}", ann.id), json!({"first_name": "Bob"})),
+        (
+            "PATCH",
+            format!("/users/{}", ann.id),
+            json!({"first_name": "Bob"}),
+        ),
+        (
+            "PUT",
+            format!("/users/{}", ann.id),
+            json!({"first_name": "Bob"}),
+        ),
         ("DELETE", format!("/users/{}", ann.id), json!({})),
         ("GET", format!("/profiles/{}", ann.id), json!({})),
     ];
     for order in [&draft, &paid] {
         attempts.push(("GET", format!("/orders/{order}"), json!({})));
         attempts.push(("GET", format!("/orders/{order}/events"), json!({})));
-        attempts.push(("PATCH", format!("/orders/{order}"), json!({"address": "Bob's"})));
+        attempts.push((
+            "PATCH",
+            format!("/orders/{order}"),
+            json!({"address": "Bob's"}),
+        ));
         for action in ["confirm", "cancel", "complete"] {
-            attempts.push(("POST", format!("/orders/{order}/execute"), json!({"action": action})));
+            attempts.push((
+                "POST",
+                format!("/orders/{order}/execute"),
+                json!({"action": action}),
+            ));
         }
     }
     let before = app.books().counts();
     for (method, path, body) in attempts {
-        let theirs = bob.send(bob.request(method, &path).json(&body)).await.refused(404, "not-found");
+        let theirs = bob
+            .send(bob.request(method, &path).json(&body))
+            .await
+            .refused(404, "not-found");
         // Nothing tells it apart from an id that nobody has.
         let id = path.split('/').nth(2).expect("an id");
         let free = path.replace(id, "00000000-0000-7000-8000-000000000000");
-        let nobodys = bob.send(bob.request(method, &free).json(&body)).await.refused(404, "not-found");
+        let nobodys = bob
+            .send(bob.request(method, &free).json(&body))
+            .await
+            .refused(404, "not-found");
         assert_eq!(theirs.body, nobodys.body, "{method} {path}");
     }
     assert!(bob.get("/orders").await.data().is_empty());

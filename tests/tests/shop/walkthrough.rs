@@ -11,16 +11,27 @@ const SHOP: &str = "http://127.0.0.1:3000";
 
 /// The shell blocks between the marks, one after the other, as one reader runs them.
 fn script(readme: &str) -> String {
-    let walk = readme.split(BEGIN).nth(1).and_then(|rest| rest.split(END).next());
-    let blocks = walk.expect("README.md has a walk-through").split("```sh\n").skip(1);
-    blocks.map(|block| block.split("```").next().unwrap_or_default()).collect()
+    let walk = readme
+        .split(BEGIN)
+        .nth(1)
+        .and_then(|rest| rest.split(END).next());
+    let blocks = walk
+        .expect("README.md has a walk-through")
+        .split("```sh\n")
+        .skip(1);
+    blocks
+        .map(|block| block.split("```").next().unwrap_or_default())
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_walk_through_in_the_readme_works_word_for_word() {
     let readme = std::fs::read_to_string(workspace::root().join("README.md")).expect("README.md");
     let script = script(&readme);
-    assert!(script.contains(SHOP) && script.contains("curl"), "no walk-through: {script}");
+    assert!(
+        script.contains(SHOP) && script.contains("curl"),
+        "no walk-through: {script}"
+    );
 
     let app = App::start().await;
     let base = app.address().url();
@@ -30,15 +41,25 @@ async fn the_walk_through_in_the_readme_works_word_for_word() {
     let walked = tokio::task::spawn_blocking(move || {
         wasmart_demo::seed(&base, ADMIN.0, ADMIN.1).unwrap_or_else(|error| panic!("{error}"));
         let mut bash = Command::new("bash");
-        bash.current_dir(path).args(["-e", "-u", "-o", "pipefail", "-c", &script]);
+        bash.current_dir(path)
+            .args(["-e", "-u", "-o", "pipefail", "-c", &script]);
         bash.output().expect("bash runs")
     });
     let output = walked.await.expect("no panic");
     let said = String::from_utf8_lossy(&output.stdout);
     let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}\n{said}\n{complaint}", output.status);
-    assert!(said.contains(r#""status":"paid""#), "the order is not paid:\n{said}");
-    let left: Vec<_> = std::fs::read_dir(folder.path()).expect("readable").collect();
+    assert!(
+        output.status.success(),
+        "{}\n{said}\n{complaint}",
+        output.status
+    );
+    assert!(
+        said.contains(r#""status":"paid""#),
+        "the order is not paid:\n{said}"
+    );
+    let left: Vec<_> = std::fs::read_dir(folder.path())
+        .expect("readable")
+        .collect();
     assert!(left.is_empty(), "the walk leaves files behind: {left:?}");
     app.finish().await;
 }
@@ -49,8 +70,12 @@ async fn seeding_a_demonstration_twice_changes_nothing() {
     let base = app.address().url();
     let seed = async || {
         let base = base.clone();
-        let seeded = tokio::task::spawn_blocking(move || wasmart_demo::seed(&base, ADMIN.0, ADMIN.1));
-        seeded.await.expect("no panic").unwrap_or_else(|error| panic!("{error}"));
+        let seeded =
+            tokio::task::spawn_blocking(move || wasmart_demo::seed(&base, ADMIN.0, ADMIN.1));
+        seeded
+            .await
+            .expect("no panic")
+            .unwrap_or_else(|error| panic!("{error}"));
         app.quiet().await;
         let mut counts = app.books().counts();
         // Each login leaves tokens behind.

@@ -26,10 +26,16 @@ fn every_component_has_exactly_the_imports_and_exports_of_its_world() {
     let worlds = worlds();
     let mut faults = Vec::new();
     for name in SERVICES.into_iter().chain(["guard"]) {
-        let world = worlds.get(name).unwrap_or_else(|| panic!("{name} has no world"));
+        let world = worlds
+            .get(name)
+            .unwrap_or_else(|| panic!("{name} has no world"));
         faults.extend(differences(name, world));
     }
-    assert!(faults.is_empty(), "components differ from wit/worlds.wit:\n  {}", faults.join("\n  "));
+    assert!(
+        faults.is_empty(),
+        "components differ from wit/worlds.wit:\n  {}",
+        faults.join("\n  ")
+    );
 }
 
 #[test]
@@ -46,10 +52,16 @@ fn a_component_in_another_world_is_noticed() {
 #[test]
 fn every_component_of_the_manifest_has_a_world() {
     let manifest = std::fs::read_to_string(workspace::root().join("spin.toml")).expect("spin.toml");
-    let sources = manifest.lines().filter_map(|line| line.strip_prefix("source = "));
+    let sources = manifest
+        .lines()
+        .filter_map(|line| line.strip_prefix("source = "));
     let named: BTreeSet<&str> = sources
         .map(|source| {
-            let file = source.trim_matches('"').rsplit('/').next().unwrap_or_default();
+            let file = source
+                .trim_matches('"')
+                .rsplit('/')
+                .next()
+                .unwrap_or_default();
             file.trim_end_matches(".wasm")
         })
         .collect();
@@ -60,14 +72,19 @@ fn every_component_of_the_manifest_has_a_world() {
 fn differences(component: &str, world: &World) -> Vec<String> {
     let (imports, exports) = names(&workspace::component(component));
     let lines = |set: Vec<&String>, what: &str| -> Vec<String> {
-        set.into_iter().map(|name| format!("{component} {what} {name}")).collect()
+        set.into_iter()
+            .map(|name| format!("{component} {what} {name}"))
+            .collect()
     };
     let needed: BTreeSet<String> = world.imports.difference(&world.optional).cloned().collect();
     [
         lines(imports.difference(&world.imports).collect(), "imports"),
         lines(needed.difference(&imports).collect(), "does not import"),
         lines(exports.difference(&world.exports).collect(), "exports"),
-        lines(world.exports.difference(&exports).collect(), "does not export"),
+        lines(
+            world.exports.difference(&exports).collect(),
+            "does not export",
+        ),
     ]
     .concat()
 }
@@ -77,15 +94,23 @@ fn worlds() -> BTreeMap<String, World> {
     let wit = workspace::root().join("wit");
     let mut resolve = Resolve::default();
     for folder in [spin_sdk().join("wit"), wit.join("auth")] {
-        resolve.push_dir(&folder).unwrap_or_else(|error| panic!("{}: {error:?}", folder.display()));
+        resolve
+            .push_dir(&folder)
+            .unwrap_or_else(|error| panic!("{}: {error:?}", folder.display()));
     }
     let path = wit.join("worlds.wit");
     let text = std::fs::read_to_string(&path).expect("wit/worlds.wit");
-    let group = UnresolvedPackageGroup::parse(&path, &text).unwrap_or_else(|(_, e)| panic!("{e:?}"));
+    let group =
+        UnresolvedPackageGroup::parse(&path, &text).unwrap_or_else(|(_, e)| panic!("{e:?}"));
     stand_in(&mut resolve, &group);
-    let package = resolve.push_group(group).unwrap_or_else(|error| panic!("{error:?}"));
-    let ids: BTreeMap<String, WorldId> =
-        resolve.packages[package].worlds.iter().map(|(name, id)| (name.clone(), *id)).collect();
+    let package = resolve
+        .push_group(group)
+        .unwrap_or_else(|error| panic!("{error:?}"));
+    let ids: BTreeMap<String, WorldId> = resolve.packages[package]
+        .worlds
+        .iter()
+        .map(|(name, id)| (name.clone(), *id))
+        .collect();
     let std: BTreeSet<String> = read(&resolve, ids[STD]).imports;
     let read_all = ids.iter().map(|(name, id)| {
         let mut world = read(&resolve, *id);
@@ -99,10 +124,15 @@ fn worlds() -> BTreeMap<String, World> {
 fn stand_in(resolve: &mut Resolve, group: &UnresolvedPackageGroup) {
     for (package, interfaces) in &group.main.foreign_deps {
         let known = resolve.package_names.contains_key(package);
-        let is_wasi_0_2 = package.version.as_ref().is_some_and(|v| (v.major, v.minor) == (0, 2));
+        let is_wasi_0_2 = package
+            .version
+            .as_ref()
+            .is_some_and(|v| (v.major, v.minor) == (0, 2));
         if !known && package.namespace == "wasi" && is_wasi_0_2 {
-            let interfaces: String =
-                interfaces.keys().map(|name| format!("interface {name} {{}}\n")).collect();
+            let interfaces: String = interfaces
+                .keys()
+                .map(|name| format!("interface {name} {{}}\n"))
+                .collect();
             let source = format!("package {package};\n{interfaces}");
             let pushed = resolve.push_source("stand-in.wit", &source);
             pushed.unwrap_or_else(|error| panic!("{source}: {error:?}"));
@@ -114,9 +144,10 @@ fn read(resolve: &Resolve, world: WorldId) -> World {
     let world = &resolve.worlds[world];
     let name = |key: &WorldKey| compatible(&resolve.name_world_key(key));
     let is_types_only = |(key, item): (&WorldKey, &WorldItem)| match item {
-        WorldItem::Interface { id, .. } => {
-            resolve.interfaces[*id].functions.is_empty().then(|| name(key))
-        }
+        WorldItem::Interface { id, .. } => resolve.interfaces[*id]
+            .functions
+            .is_empty()
+            .then(|| name(key)),
         _ => None,
     };
     World {
@@ -138,10 +169,18 @@ fn names(path: &Path) -> (BTreeSet<String>, BTreeSet<String>) {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth -= 1,
             Payload::ComponentImportSection(section) if depth == 0 => {
-                imports.extend(section.into_iter().map(|i| compatible(i.expect("valid").name.name)));
+                imports.extend(
+                    section
+                        .into_iter()
+                        .map(|i| compatible(i.expect("valid").name.name)),
+                );
             }
             Payload::ComponentExportSection(section) if depth == 0 => {
-                exports.extend(section.into_iter().map(|e| compatible(e.expect("valid").name.name)));
+                exports.extend(
+                    section
+                        .into_iter()
+                        .map(|e| compatible(e.expect("valid").name.name)),
+                );
             }
             _ => {}
         }
@@ -152,7 +191,9 @@ fn names(path: &Path) -> (BTreeSet<String>, BTreeSet<String>) {
 
 /// `wasi:io/poll@0.2.6` → `wasi:io/poll@0.2`: within these a host may offer any.
 fn compatible(name: &str) -> String {
-    let Some((interface, version)) = name.split_once('@') else { return name.to_owned() };
+    let Some((interface, version)) = name.split_once('@') else {
+        return name.to_owned();
+    };
     let significant = if version.starts_with("0.") { 2 } else { 1 };
     let track: Vec<&str> = version.split('.').take(significant).collect();
     format!("{interface}@{}", track.join("."))
@@ -162,13 +203,23 @@ fn compatible(name: &str) -> String {
 fn spin_sdk() -> PathBuf {
     let output = Command::new(env!("CARGO"))
         .current_dir(workspace::root())
-        .args(["metadata", "--format-version", "1", "--filter-platform", "wasm32-wasip2", "--offline"])
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--filter-platform",
+            "wasm32-wasip2",
+            "--offline",
+        ])
         .output()
         .expect("cargo runs");
     let metadata: Value = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
     let packages = metadata["packages"].as_array().expect("packages");
-    let sdk = packages.iter().find(|package| package["name"] == "spin-sdk").expect("spin-sdk is used");
+    let sdk = packages
+        .iter()
+        .find(|package| package["name"] == "spin-sdk")
+        .expect("spin-sdk is used");
     let manifest = Path::new(sdk["manifest_path"].as_str().expect("a path"));
     manifest.parent().expect("a folder").to_owned()
 }

@@ -91,6 +91,10 @@ fn classify(path: &str, error: serde_json::Error) -> Problem {
     let message = error.to_string();
     let message = message.split(" at line ").next().unwrap_or(&message);
     match error.classify() {
+        // JSON knows no largest number (RFC 8259 §6); for serde_json, one past a double is no syntax.
+        Category::Syntax if message.starts_with("number out of range") => {
+            Problem::field(field_of(path, message), message)
+        }
         Category::Data => Problem::field(field_of(path, message), message),
         _ => Problem::new(
             StatusCode::BAD_REQUEST,
@@ -194,6 +198,7 @@ mod tests {
             (r#"{}"#, "lines"),
             (r#"[]"#, "body"),
             (r#"7"#, "body"),
+            (r#"{"lines":[{"quantity":1e400}]}"#, "lines[0].quantity"),
         ] {
             let fault = fault(body);
             assert!(

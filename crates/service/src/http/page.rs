@@ -8,6 +8,7 @@ const MAX_LIMIT: i64 = 200;
 
 /// The part of a query string that asks for a page.
 #[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PageQuery {
     limit: Option<i64>,
     cursor: Option<String>,

@@ -62,12 +62,14 @@ async fn tagged(response: Response, validator: Option<HeaderValue>) -> Response 
     let mut hasher = DefaultHasher::new();
     body.hash(&mut hasher);
     let tag = format!("\"{:016x}\"", hasher.finish());
+    // Weak comparison (RFC 9110 §8.8.3.2): a proxy that compresses turns a tag weak.
+    let is_ours = |given: &str| {
+        let given = given.trim();
+        given == "*" || given.trim_start_matches("W/") == tag
+    };
     let known = validator
         .and_then(|value| value.to_str().map(str::to_owned).ok())
-        .is_some_and(|tags| {
-            tags.split(',')
-                .any(|t| matches!(t.trim(), "*") || t.trim() == tag)
-        });
+        .is_some_and(|given| given.split(',').any(is_ours));
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         parts.headers.insert(ETAG, tag);
     }
@@ -91,7 +93,12 @@ pub fn probes(service: &'static Service) -> Router {
 }
 
 async fn ready(service: &Service) -> Result<Response, Problem> {
-    let check = async { Db::open(service).await?.execute("SELECT 1", &[]).await };
+    let check = async {
+        Db::open(service)
+            .await?
+            .execute("SELECT 1 FROM migrations LIMIT 1", &[])
+            .await
+    };
     match check.await {
         Ok(()) => Ok(r#"{"status":"ready"}"#.into_json()),
         Err(error) => Err(Problem::unavailable(format!("database not ready: {error}"))),

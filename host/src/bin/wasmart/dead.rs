@@ -46,12 +46,19 @@ impl Dead {
                 let letters = letters["data"].as_array().cloned().unwrap_or_default();
                 for letter in &letters {
                     let text = |name: &str| letter[name].as_str().unwrap_or("-").to_owned();
-                    println!("{}  {}  {}\n  {}", text("id"), text("at"), text("reason"), letter["event"]);
+                    println!(
+                        "{}  {}  {}\n  {}",
+                        text("id"),
+                        text("at"),
+                        text("reason"),
+                        letter["event"]
+                    );
                 }
                 println!("{} dead letters", letters.len());
             }
             Command::Redrive { service, id } => {
-                self.shop.post(&format!("{}/{id}/redrive", base(&service)), &json!({}))?;
+                self.shop
+                    .post(&format!("{}/{id}/redrive", base(&service)), &json!({}))?;
                 println!("taken in");
             }
             Command::Discard { service, id } => {

@@ -12,7 +12,11 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(name = "wasmart", version, about = "Serves the shop without Spin, and looks after it")]
+#[command(
+    name = "wasmart",
+    version,
+    about = "Serves the shop without Spin, and looks after it"
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

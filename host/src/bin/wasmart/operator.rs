@@ -21,17 +21,28 @@ pub struct Shop {
 impl Shop {
     pub fn get(&self, path: &str) -> anyhow::Result<Value> {
         let request = self.agent().get(format!("{}{path}", self.url));
-        answer(path, request.header("x-internal-secret", self.secret()?).call())
+        answer(
+            path,
+            request.header("x-internal-secret", self.secret()?).call(),
+        )
     }
 
     pub fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         let request = self.agent().post(format!("{}{path}", self.url));
-        answer(path, request.header("x-internal-secret", self.secret()?).send_json(body))
+        answer(
+            path,
+            request
+                .header("x-internal-secret", self.secret()?)
+                .send_json(body),
+        )
     }
 
     pub fn delete(&self, path: &str) -> anyhow::Result<Value> {
         let request = self.agent().delete(format!("{}{path}", self.url));
-        answer(path, request.header("x-internal-secret", self.secret()?).call())
+        answer(
+            path,
+            request.header("x-internal-secret", self.secret()?).call(),
+        )
     }
 
     fn agent(&self) -> Agent {
@@ -43,7 +54,10 @@ impl Shop {
             return Ok(secret);
         }
         let secret = std::fs::read_to_string(&self.secret_file).with_context(|| {
-            format!("no shared secret in {}: name it with --secret-file", self.secret_file.display())
+            format!(
+                "no shared secret in {}: name it with --secret-file",
+                self.secret_file.display()
+            )
         })?;
         Ok(secret.trim().to_owned())
     }
@@ -60,6 +74,9 @@ fn answer(
     if status.is_success() {
         return Ok(body);
     }
-    let detail = body["detail"].as_str().or(body["title"].as_str()).unwrap_or("no reason given");
+    let detail = body["detail"]
+        .as_str()
+        .or(body["title"].as_str())
+        .unwrap_or("no reason given");
     anyhow::bail!("{path}: {status}: {detail}")
 }

@@ -58,9 +58,17 @@ impl Saga {
             }
             Command::Show { id } => show(&self.shop.get(&format!("{BASE}/{id}"))?),
             Command::Redrive { id } => {
-                show(&self.shop.post(&format!("{BASE}/{id}/redrive"), &json!({}))?);
+                show(
+                    &self
+                        .shop
+                        .post(&format!("{BASE}/{id}/redrive"), &json!({}))?,
+                );
             }
-            Command::Compensate { id, reason, dry_run } => {
+            Command::Compensate {
+                id,
+                reason,
+                dry_run,
+            } => {
                 let body = json!({"reason": reason, "dry_run": dry_run});
                 show(&self.shop.post(&format!("{BASE}/{id}/compensate"), &body)?);
             }
@@ -71,17 +79,35 @@ impl Saga {
 
 fn line(saga: &Value) {
     let waits: Vec<String> = list(&saga["waits_for"])
-        .map(|w| format!("{} (sent {} times, next {})", text(&w["command"]), w["sent"], text(&w["next"])))
+        .map(|w| {
+            format!(
+                "{} (sent {} times, next {})",
+                text(&w["command"]),
+                w["sent"],
+                text(&w["next"])
+            )
+        })
         .collect();
     println!(
         "{}  no. {}  {}{} since {}  waits for {}{}",
         text(&saga["order_id"]),
         saga["number"],
         text(&saga["state"]),
-        saga["reason"].as_str().map(|reason| format!(" ({reason})")).unwrap_or_default(),
+        saga["reason"]
+            .as_str()
+            .map(|reason| format!(" ({reason})"))
+            .unwrap_or_default(),
         text(&saga["since"]),
-        if waits.is_empty() { "nothing".to_owned() } else { waits.join(", ") },
-        if saga["needs_person"] == true { "  NEEDS A PERSON" } else { "" },
+        if waits.is_empty() {
+            "nothing".to_owned()
+        } else {
+            waits.join(", ")
+        },
+        if saga["needs_person"] == true {
+            "  NEEDS A PERSON"
+        } else {
+            ""
+        },
     );
 }
 
@@ -90,7 +116,11 @@ fn show(detail: &Value) {
     println!("history:");
     for event in list(&detail["history"]) {
         let (from, to) = (text(&event["from"]), text(&event["to"]));
-        println!("  {}  {from} → {to}  {}", text(&event["at"]), text(&event["event"]));
+        println!(
+            "  {}  {from} → {to}  {}",
+            text(&event["at"]),
+            text(&event["event"])
+        );
     }
     if detail["undo"]["possible"] == false {
         println!("an undo is not possible any more");
@@ -102,7 +132,11 @@ fn show(detail: &Value) {
             None => text(&step["state"]).to_owned(),
         })
         .collect();
-    let steps = if steps.is_empty() { "nothing".to_owned() } else { steps.join(", then ") };
+    let steps = if steps.is_empty() {
+        "nothing".to_owned()
+    } else {
+        steps.join(", then ")
+    };
     println!("an undo would do: {steps}");
 }
 

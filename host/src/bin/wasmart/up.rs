@@ -46,6 +46,17 @@ pub struct Up {
     log_format: LogFormat,
 }
 
+/// The shop's keys, looked at before they fail a customer. What is missing is said elsewhere.
+fn check_keys(value: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
+    match (value("jwt_private_key"), value("jwks")) {
+        (Some(private), Some(public)) => wasmart_keys::KeySet::check(&private, &public)
+            .err()
+            .into_iter()
+            .collect(),
+        _ => vec![],
+    }
+}
+
 fn name_and_value(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
@@ -64,6 +75,7 @@ impl Up {
             .state_dir(self.state_dir)
             .env_file(self.env_file)
             .listen(self.listen)
+            .check_variables(check_keys)
             .redis(self.redis.map_or(Redis::Auto, Redis::Server));
         let beside = self.from.with_file_name(RUNTIME_CONFIG);
         if let Some(file) = self

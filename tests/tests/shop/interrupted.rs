@@ -1,0 +1,111 @@
+//! Components that stop dead in the middle of their work, at a call into the host as it comes: each
+//! time something was half done, and somebody was waiting for it.
+
+use futures::future::join_all;
+use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use wasmart_host::{CallHook, HostCall, Verdict};
+use wasmart_tests::actor::PLENTY;
+use wasmart_tests::{Actor, App};
+
+/// Stops the saga's components at every n-th call, before its effect or after it.
+struct Stopper {
+    on: AtomicBool,
+    every: u64,
+    calls: AtomicU64,
+    stopped: AtomicU64,
+}
+
+const SAGA: [&str; 5] = [
+    "orders",
+    "orders-inbox",
+    "stock",
+    "billing",
+    "notifications",
+];
+
+impl Stopper {
+    fn verdict(&self, call: &HostCall<'_>, after: bool) -> Verdict {
+        if !self.on.load(Ordering::Relaxed) || !SAGA.contains(&call.component) {
+            return Verdict::Pass;
+        }
+        let number = self.calls.fetch_add(1, Ordering::Relaxed);
+        // Odd, so that both sides of a call have their turn.
+        if number % self.every == u64::from(after) {
+            self.stopped.fetch_add(1, Ordering::Relaxed);
+            return Verdict::Stop;
+        }
+        Verdict::Pass
+    }
+}
+
+impl CallHook for Stopper {
+    fn before(&self, call: &HostCall<'_>) -> Verdict {
+        self.verdict(call, false)
+    }
+
+    fn after(&self, call: &HostCall<'_>) -> Verdict {
+        self.verdict(call, true)
+    }
+}
+
+/// Buys with one key until it is answered: what a client does that hears nothing.
+async fn buy(buyer: &Actor, key: &str, item: &str) -> String {
+    let order = json!({"lines": [{"item_id": item, "quantity": 1}]});
+    for _ in 0..50 {
+        let request = buyer
+            .request("POST", "/orders")
+            .header("idempotency-key", key)
+            .json(&order);
+        let answer = buyer.send_unchecked(request).await;
+        if answer.status == 201 {
+            return wasmart_tests::actor::id_of(&answer);
+        }
+        assert!([500, 503].contains(&answer.status), "{answer}");
+    }
+    panic!("never answered");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_interrupted_anywhere_is_done_once_in_the_end() {
+    for every in [89, 131, 167] {
+        let stopper = Arc::new(Stopper {
+            on: false.into(),
+            every,
+            calls: 0.into(),
+            stopped: 0.into(),
+        });
+        let Some(app) = App::start_with_hook(module_path!(), stopper.clone()).await else {
+            return;
+        };
+        let tea = app.manager().await.sell("Tea", 100, 6).await;
+        let ann = app.customer_with(PLENTY).await;
+        let bob = app.customer_with(250).await;
+        app.quiet().await;
+        stopper.on.store(true, Ordering::Relaxed);
+        let keys: Vec<String> = (0..6).map(|n| n.to_string()).collect();
+        let orders = join_all(keys.iter().map(|key| buy(&ann, key, &tea))).await;
+        let poor = join_all(keys.iter().map(|key| buy(&bob, key, &tea))).await;
+        stopper.on.store(false, Ordering::Relaxed);
+        let stopped = stopper.stopped.load(Ordering::Relaxed);
+        assert!(stopped > 0, "nothing was interrupted");
+        let (mut paid, mut canceled) = (0, 0);
+        for (buyer, order) in orders
+            .iter()
+            .map(|o| (&ann, o))
+            .chain(poor.iter().map(|o| (&bob, o)))
+        {
+            match buyer.wait_for_end(order).await.as_str() {
+                "paid" => paid += 1,
+                "canceled" => canceled += 1,
+                other => panic!("{order} is {other}"),
+            }
+        }
+        assert_eq!(paid + canceled, 12, "one order for each key");
+        assert!(paid <= 6);
+        app.quiet().await;
+        assert_eq!(app.books().number("SELECT count(*) FROM orders.orders"), 12);
+        app.finish().await;
+    }
+}
