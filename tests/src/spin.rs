@@ -2,7 +2,7 @@
 
 use crate::redis::{free_port, publish, subscribers};
 use crate::running::Setting;
-use crate::wait::eventually;
+use crate::wait::within;
 use crate::workspace;
 use std::fs::File;
 use std::net::SocketAddr;
@@ -13,6 +13,8 @@ use tokio::task::JoinHandle;
 
 /// Spin has no timer; the host's period in `spin.toml` is the same.
 const TICK: Duration = Duration::from_millis(500);
+/// A start may have to compile all components first.
+const START: Duration = Duration::from_secs(180);
 /// The services that want to be knocked at.
 const TICKED: [&str; 4] = ["orders", "billing", "auth", "stock"];
 
@@ -62,7 +64,7 @@ impl Spin {
             self.redis.clone(),
         );
         let child = &mut self.child;
-        eventually("Spin", async || {
+        within(START, "Spin", async || {
             assert!(matches!(child.try_wait(), Ok(None)), "`spin up` has ended");
             let served = client
                 .get(&health)

@@ -11,16 +11,21 @@ const PAUSE: Duration = Duration::from_millis(15);
 ///
 /// # Panics
 /// When it never does; `what` says what was waited for.
-pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn eventually<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+    within(PATIENCE, what, look).await
+}
+
+/// As [`eventually`], for what may take longer or must not take as long.
+///
+/// # Panics
+/// When it is not there in time.
+pub async fn within<T>(time: Duration, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(found) = look().await {
             return found;
         }
-        assert!(
-            begun.elapsed() < PATIENCE,
-            "waited {PATIENCE:?} in vain: {what}"
-        );
+        assert!(begun.elapsed() < time, "waited {time:?} in vain: {what}");
         tokio::time::sleep(PAUSE).await;
     }
 }

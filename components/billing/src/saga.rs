@@ -30,7 +30,7 @@ impl Handler for Participant {
             "account.deleted" => return deleted(tx, &event.payload()?).await,
             unknown => return Err(Refusal::Poison(format!("unknown type {unknown}"))),
         };
-        Ok(Handled::Reply(CHANNEL, answer.into_event(event)))
+        Ok(Handled::Reply(CHANNEL, Box::new(answer.into_event(event))))
     }
 }
 

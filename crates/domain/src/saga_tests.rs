@@ -250,7 +250,7 @@ proptest! {
         let mut sold = false;
         let mut saga = Saga::DRAFT;
         let mut sent: Vec<Command> = vec![];
-        let mut step = |saga: &mut Saga, sent: &mut Vec<Command>, event: Event| {
+        let step = |saga: &mut Saga, sent: &mut Vec<Command>, event: Event| {
             if let Ok(Outcome::Move { saga: next, command, .. }) = saga.apply(event) {
                 *saga = next;
                 sent.extend(command);

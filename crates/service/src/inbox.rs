@@ -20,7 +20,7 @@ const ACK: &str = "ack";
 /// What a handler did with an event.
 pub enum Handled {
     /// A command: here is the answer, and the channel it goes to.
-    Reply(&'static str, Event),
+    Reply(&'static str, Box<Event>),
     /// A one-way event: tell the sender that it is in.
     Ack,
     /// An answer to something of ours: the sender does not wait.
@@ -253,7 +253,7 @@ struct Answers {
 impl Answers {
     fn add(&mut self, event: &Event, handled: Handled) {
         match handled {
-            Handled::Reply(channel, reply) => self.replies.entry(channel).or_default().push(reply),
+            Handled::Reply(channel, reply) => self.replies.entry(channel).or_default().push(*reply),
             Handled::Ack => {
                 self.acks
                     .entry(event.source.clone())

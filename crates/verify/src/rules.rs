@@ -159,22 +159,30 @@ pub(crate) const RULES: &[Rule] = &[
            AND NOT EXISTS (SELECT 1 FROM orders.outbox b WHERE b.subject = o.id AND b.attempts >= 8)",
     ),
     rule(
-        "what an order came to is in its customer's notifications, or on the way there",
-        &["orders", "notifications"],
-        "SELECT e.order_id, e.to_state FROM orders.order_events e
-         JOIN orders.orders o ON o.id = e.order_id
-         WHERE e.to_state IN ('paid', 'completed', 'canceled')
-           AND NOT EXISTS (SELECT 1 FROM orders.outbox b
-                           WHERE b.subject = e.order_id AND b.channel = 'notifications')
-           AND NOT EXISTS (SELECT 1 FROM notifications.notifications n
-               WHERE n.order_id = e.order_id AND (n.kind = 'order.' || e.to_state
-                   OR (e.to_state = 'canceled' AND n.kind = 'order.rejected')))
-           AND NOT EXISTS (SELECT 1 FROM notifications.tombstones t WHERE t.user_id = o.user_id)",
+        "nobody is told twice of the same",
+        &["notifications"],
+        "SELECT user_id, order_id, kind, count(*) FROM notifications.notifications
+         WHERE order_id IS NOT NULL GROUP BY user_id, order_id, kind HAVING count(*) > 1
+         UNION ALL SELECT user_id, event_id, kind, count(*) FROM notifications.notifications
+         GROUP BY event_id HAVING count(*) > 1",
     ),
     rule(
-        "an event is in a user's notifications at most once",
-        &["notifications"],
-        "SELECT event_id, count(*) FROM notifications.notifications
-         GROUP BY event_id HAVING count(*) > 1",
+        "of every step that concerns the customer, the customer was told or is about to be",
+        &["orders", "notifications"],
+        "WITH told (order_id, user_id, kind) AS (
+             SELECT e.order_id, o.user_id, CASE e.to_state
+                     WHEN 'reserving' THEN 'order.created' WHEN 'paid' THEN 'order.paid'
+                     WHEN 'completed' THEN 'order.completed'
+                     ELSE CASE WHEN o.reason IN
+                             ('canceled_by_customer', 'canceled_by_staff', 'account_deleted')
+                         THEN 'order.canceled' ELSE 'order.rejected' END END
+             FROM orders.order_events e JOIN orders.orders o ON o.id = e.order_id
+             WHERE e.to_state IN ('reserving', 'paid', 'completed', 'canceled'))
+         SELECT order_id, user_id, kind FROM told
+         WHERE NOT EXISTS (SELECT 1 FROM notifications.notifications n WHERE n.user_id = told.user_id
+                   AND n.order_id = told.order_id AND n.kind = told.kind)
+           AND NOT EXISTS (SELECT 1 FROM orders.outbox b WHERE b.subject = told.order_id
+                   AND json_extract(b.event, '$.type') = told.kind)
+           AND user_id NOT IN (SELECT user_id FROM notifications.tombstones)",
     ),
 ];

@@ -182,7 +182,15 @@ impl WorkerState for Life {
         if let Err(error) = result {
             // The cause alone: the frames in front of it have no names in a stripped component.
             let cause = error.root_cause().to_string();
-            tracing::error!(component = &*self.component, cause, "instance ended");
+            // wasmtime says so of every worker that is dropped, also when the runtime ends with it.
+            if cause == "worker panicked" && !std::thread::panicking() {
+                tracing::debug!(
+                    component = &*self.component,
+                    "instance dropped with its worker"
+                );
+            } else {
+                tracing::error!(component = &*self.component, cause, "instance ended");
+            }
             tracing::debug!(component = &*self.component, "{error:?}");
         }
         drop(store);
