@@ -41,8 +41,8 @@ impl Test {
     fn tests(&self) -> anyhow::Result<()> {
         let nextest = cargo(&["nextest", "--version"]).output();
         let mut command = match nextest {
-            Ok(version) if version.status.success() => cargo(&["nextest", "run"]),
-            _ => cargo(&["test"]),
+            Ok(version) if version.status.success() => cargo(&["nextest", "run", "--no-fail-fast"]),
+            _ => cargo(&["test", "--no-fail-fast"]),
         };
         // The guard is a component, but its rules run natively.
         command.args(["--workspace"]);

@@ -9,7 +9,7 @@ const FALSIFICATIONS: [(&str, &str, &str); 22] = [
     (
         "stock",
         "UPDATE items SET on_hand = on_hand - 1",
-        "ever put in",
+        "that was put in",
     ),
     (
         "stock",
@@ -19,7 +19,7 @@ const FALSIFICATIONS: [(&str, &str, &str); 22] = [
     (
         "stock",
         "DELETE FROM movements WHERE kind = 'adjust'",
-        "ever put in",
+        "that was put in",
     ),
     (
         "stock",

@@ -104,10 +104,10 @@ fn classify(path: &str, error: serde_json::Error) -> Problem {
     }
 }
 
-/// serde reports a missing or unknown field at its parent's path, with the name in its message.
+/// serde reports a missing, unknown or repeated field at its parent's path, with the name in its message.
 fn field_of(path: &str, message: &str) -> String {
     let parent = if path == "." { "" } else { path };
-    let named = ["missing field `", "unknown field `"]
+    let named = ["missing field `", "unknown field `", "duplicate field `"]
         .iter()
         .find_map(|prefix| message.strip_prefix(prefix))
         .and_then(|rest| rest.split('`').next());
@@ -197,6 +197,7 @@ mod tests {
             (r#"{"lines":[],"total":1}"#, "total"),
             (r#"{}"#, "lines"),
             (r#"[]"#, "body"),
+            (r#"{"lines":[],"lines":[]}"#, "lines"),
             (r#"7"#, "body"),
             (r#"{"lines":[{"quantity":1e400}]}"#, "lines[0].quantity"),
         ] {
