@@ -30,13 +30,6 @@ pub struct Amount {
     currency: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PageOnly {
-    limit: Option<i64>,
-    cursor: Option<String>,
-}
-
 impl WalletView {
     fn of(balance: Money) -> WalletView {
         WalletView {
@@ -86,9 +79,8 @@ pub async fn withdraw(
 /// `GET /billing/transactions`
 pub async fn transactions(
     caller: Caller,
-    Params(query): Params<PageOnly>,
+    Params(page): Params<PageQuery>,
 ) -> Result<Json<Page<Transaction>>, Problem> {
-    let page = PageQuery::new(query.limit, query.cursor);
     let db = Db::open(&SERVICE).await?;
     let list = store::transactions(&db, &caller.id, page.before(), page.fetch()?).await?;
     page.page(list, |transaction| &transaction.id).map(Json)

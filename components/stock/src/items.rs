@@ -58,13 +58,6 @@ pub struct ItemFilter {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PageOnly {
-    limit: Option<i64>,
-    cursor: Option<String>,
-}
-
-#[derive(Deserialize)]
 pub struct KnownQuery {
     ids: String,
 }
@@ -196,10 +189,9 @@ pub async fn adjust(
 pub async fn movements(
     caller: Caller,
     Id(id): Id,
-    Params(query): Params<PageOnly>,
+    Params(page): Params<PageQuery>,
 ) -> Result<Json<Page<Movement>>, Problem> {
     caller.require_any(&STAFF)?;
-    let page = PageQuery::new(query.limit, query.cursor);
     let db = Db::open(&SERVICE).await?;
     if store::find(&db, &id).await?.is_none() {
         return Err(Problem::not_found("item"));
