@@ -33,7 +33,7 @@ pub fn components() -> anyhow::Result<()> {
 
 /// Builds the embedded host and gives its path.
 pub fn host() -> anyhow::Result<PathBuf> {
-    run(cargo(&["build", "-p", "wasmart-host", "--bin", "wasmart"]))?;
+    run(cargo(&["build", "--bin", "wasmart"]))?;
     let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
     Ok(root().join(target).join("debug").join("wasmart"))
 }

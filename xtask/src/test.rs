@@ -44,12 +44,6 @@ impl Test {
             Ok(version) if version.status.success() => cargo(&["nextest", "run", "--no-fail-fast"]),
             _ => cargo(&["test", "--no-fail-fast"]),
         };
-        // The guard is a component, but its rules run natively.
-        command.args(["--workspace"]);
-        for name in build::COMPONENTS.iter().filter(|name| **name != "guard") {
-            command.args(["--exclude", name]);
-        }
-        command.args(["--exclude", "host-test-*"]);
         if self.host == HostKind::Spin {
             command.env("WASMART_HOST", "spin");
         }

@@ -1,8 +1,8 @@
 //! Accounts: made, given a role, deleted.
 
+use crate::harness::actor::PLENTY;
+use crate::harness::{Actor, App, eventually};
 use serde_json::json;
-use wasmart_tests::actor::PLENTY;
-use wasmart_tests::{Actor, App, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_registers_is_logged_in_at_once() {

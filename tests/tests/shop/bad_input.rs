@@ -1,10 +1,10 @@
 //! What a client must not send: refused with the field at fault, never a 5xx, and nothing changed.
 
+use crate::harness::actor::PLENTY;
+use crate::harness::{Actor, Answer, App};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use wasmart_tests::actor::PLENTY;
-use wasmart_tests::{Actor, Answer, App};
 
 /// Bytes that a body may have.
 const MAX_BODY: usize = 64 * 1024;

@@ -1,9 +1,9 @@
 //! Tokens that are none, or not ours: 401, and nothing else.
 
+use crate::harness::{Actor, App};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
 use serde_json::{Value, json};
-use wasmart_tests::{Actor, App};
 
 /// A path of each service, one that reads and one that writes.
 const PATHS: [(&str, &str); 6] = [

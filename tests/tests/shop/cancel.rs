@@ -1,9 +1,9 @@
 //! Canceling, from every state in which one may.
 
+use crate::harness::App;
+use crate::harness::actor::PLENTY;
 use crate::on_both_channels;
 use serde_json::json;
-use wasmart_tests::App;
-use wasmart_tests::actor::PLENTY;
 
 on_both_channels!(
     a_draft_is_canceled_and_nothing_else_happens,

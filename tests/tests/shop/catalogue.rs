@@ -1,8 +1,8 @@
 //! The catalogue: open to all, kept by managers.
 
+use crate::harness::App;
+use crate::harness::actor::id_of;
 use serde_json::json;
-use wasmart_tests::App;
-use wasmart_tests::actor::id_of;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_manager_adds_changes_and_adjusts_an_item() {

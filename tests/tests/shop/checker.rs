@@ -1,8 +1,8 @@
 //! The checker is checked: books that are wrong must not pass.
 
+use crate::harness::App;
+use crate::harness::actor::PLENTY;
 use rusqlite::Connection;
-use wasmart_tests::App;
-use wasmart_tests::actor::PLENTY;
 
 /// A falsification: in which database, what, and a word of what must be said of it.
 const FALSIFICATIONS: [(&str, &str, &str); 22] = [
@@ -152,7 +152,7 @@ async fn books_that_were_falsified_do_not_pass() {
         ));
         falsified.unwrap_or_else(|error| panic!("{falsify}: {error}"));
         drop(database);
-        let faults = wasmart_tests::books::Books::open(copy.path()).faults(0);
+        let faults = crate::harness::books::Books::open(copy.path()).faults(0);
         let found = faults.iter().any(|fault| fault.contains(said));
         assert!(found, "{falsify} went unnoticed: {faults:#?}");
     }

@@ -1,9 +1,9 @@
 //! `wasmart up` that can't: one line that says what is wrong and what to do, and no start.
 
+use crate::harness::process::{Process, said, set, up};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
-use wasmart_tests::process::{Process, said, set, up};
 
 /// Runs `wasmart up` after `change`, and gives the one line it ends with.
 fn fault(change: impl FnOnce(&Path, &mut Command)) -> String {
@@ -68,7 +68,7 @@ fn a_broken_key_set_is_named() {
 
 #[test]
 fn a_key_set_of_another_key_is_named() {
-    let other = wasmart_tests::workspace::other_keys();
+    let other = crate::harness::workspace::other_keys();
     let jwks = other
         .variables()
         .iter()
@@ -107,11 +107,11 @@ fn a_missing_manifest_is_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_out_of_reach_is_named_and_waited_for() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let port = wasmart_tests::redis::free_port();
+    let port = crate::harness::redis::free_port();
     let url = format!("redis://127.0.0.1:{port}");
     let mut shop = Process::start_with(folder.path(), &["--redis", &url]);
     // It may come at any time, so the shop serves what it can.
-    let ann = wasmart_tests::Actor::register(shop.address(), "ann@example.com").await;
+    let ann = crate::harness::Actor::register(shop.address(), "ann@example.com").await;
     ann.deposit(5).await;
     assert_eq!(ann.balance().await, 5);
     shop.kill();

@@ -1,14 +1,14 @@
 //! `kill -9` under load: whatever was answered is there afterwards, and everything comes to an end.
 
+use crate::harness::actor::{PLENTY, id_of};
+use crate::harness::app::{ADMIN, wait_until_quiet};
+use crate::harness::books::Books;
+use crate::harness::process::Process;
+use crate::harness::{Actor, eventually};
 use serde_json::json;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use wasmart_tests::actor::{PLENTY, id_of};
-use wasmart_tests::app::{ADMIN, wait_until_quiet};
-use wasmart_tests::books::Books;
-use wasmart_tests::process::Process;
-use wasmart_tests::{Actor, eventually};
 
 /// Kills, each at another moment of the work.
 const KILLS: u64 = 3;

@@ -1,8 +1,8 @@
 //! Orders that are still being made: kept as drafts, edited, confirmed.
 
+use crate::harness::App;
+use crate::harness::actor::{PLENTY, id_of};
 use serde_json::json;
-use wasmart_tests::App;
-use wasmart_tests::actor::{PLENTY, id_of};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_draft_is_edited_and_confirmed() {

@@ -1,10 +1,10 @@
 //! How an order may end when nobody interferes: paid, refused by stock, refused by billing; and
 //! completed, when it is handed over.
 
+use crate::harness::actor::{PLENTY, id_of};
+use crate::harness::{Actor, App};
 use crate::on_both_channels;
 use serde_json::json;
-use wasmart_tests::actor::{PLENTY, id_of};
-use wasmart_tests::{Actor, App};
 
 on_both_channels!(
     an_order_in_stock_and_paid_for_is_paid,
@@ -16,7 +16,7 @@ on_both_channels!(
 
 /// What the customer was told of an order, in any order.
 async fn told_of_order(customer: &Actor, order: &str, count: usize) -> Vec<String> {
-    let kinds = wasmart_tests::eventually("notifications", async || {
+    let kinds = crate::harness::eventually("notifications", async || {
         let list = customer.get("/notifications").await.expect(200).data();
         let of_order = list.iter().filter(|n| n["order_id"] == order);
         let kinds: Vec<_> = of_order

@@ -1,14 +1,14 @@
 //! Components that stop dead in the middle of their work, at a call into the host as it comes: each
 //! time something was half done, and somebody was waiting for it.
 
+use crate::harness::actor::PLENTY;
+use crate::harness::{Actor, App};
 use futures::future::join_all;
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use wasmart_host::{CallHook, HostCall, Verdict};
-use wasmart_tests::actor::PLENTY;
-use wasmart_tests::{Actor, App};
 
 /// Stops the saga's components at every n-th call, before its effect or after it.
 struct Stopper {
@@ -61,7 +61,7 @@ async fn buy(buyer: &Actor, key: &str, item: &str) -> String {
             .json(&order);
         let answer = buyer.send_unchecked(request).await;
         if answer.status == 201 {
-            return wasmart_tests::actor::id_of(&answer);
+            return crate::harness::actor::id_of(&answer);
         }
         assert!([500, 503].contains(&answer.status), "{answer}");
     }

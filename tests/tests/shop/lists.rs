@@ -1,8 +1,8 @@
 //! Lists in pages, filters, and answers that need not be sent twice.
 
+use crate::harness::actor::PLENTY;
+use crate::harness::{Actor, App};
 use serde_json::{Value, json};
-use wasmart_tests::actor::PLENTY;
-use wasmart_tests::{Actor, App};
 
 /// Reads a list page by page.
 async fn pages(actor: &Actor, path: &str, limit: usize) -> Vec<Vec<Value>> {

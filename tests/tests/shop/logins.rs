@@ -1,8 +1,8 @@
 //! Tokens in their life: given, renewed, taken back.
 
+use crate::harness::{Actor, Answer, App};
 use futures::future::join_all;
 use serde_json::{Value, json};
-use wasmart_tests::{Actor, Answer, App};
 
 /// One path of every service that wants to know who asks.
 const GUARDED: [&str; 5] = [

@@ -11,6 +11,7 @@ mod command_line;
 mod crash;
 mod drafts;
 mod endings;
+mod harness;
 mod interrupted;
 mod lists;
 mod logins;
@@ -26,7 +27,7 @@ mod walkthrough;
 mod wallet;
 mod worlds;
 
-use wasmart_tests::App;
+use crate::harness::App;
 
 /// Makes two tests of each of these functions, which take an `&mut App`.
 macro_rules! on_both_channels {

@@ -1,11 +1,11 @@
 //! What comes over the channels: nonsense, strangers' words, repeats. Nothing is done twice, nothing
 //! blocks what comes after it, and what can't be understood is set aside.
 
+use crate::harness::actor::PLENTY;
+use crate::harness::{App, eventually};
 use crate::on_both_channels;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU64, Ordering};
-use wasmart_tests::actor::PLENTY;
-use wasmart_tests::{App, eventually};
 
 on_both_channels!(
     nonsense_is_set_aside_on_every_channel,

@@ -1,8 +1,8 @@
 //! What the shop tells: one's own list, and what has been read.
 
+use crate::harness::App;
+use crate::harness::actor::PLENTY;
 use serde_json::json;
-use wasmart_tests::App;
-use wasmart_tests::actor::PLENTY;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_notification_is_read_once_and_by_its_owner() {

@@ -1,11 +1,11 @@
 //! `Idempotency-Key`: however often a request comes, it is done once.
 
+use crate::harness::App;
+use crate::harness::actor::{PLENTY, id_of};
 use crate::on_both_channels;
 use futures::future::join_all;
 use serde_json::json;
 use std::collections::HashSet;
-use wasmart_tests::App;
-use wasmart_tests::actor::{PLENTY, id_of};
 
 on_both_channels!(ten_callers_with_one_key_make_one_order);
 

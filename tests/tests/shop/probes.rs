@@ -1,7 +1,7 @@
 //! What operators, proxies and other spellings ask for: health, keys, aliases, paths that are none.
 
+use crate::harness::{App, books::SERVICES};
 use serde_json::json;
-use wasmart_tests::{App, books::SERVICES};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_service_is_live_and_ready() {

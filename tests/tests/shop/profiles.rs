@@ -1,7 +1,7 @@
 //! Profiles: one's own to read and to change.
 
+use crate::harness::App;
 use serde_json::json;
-use wasmart_tests::App;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_profile_is_read_changed_and_replaced() {

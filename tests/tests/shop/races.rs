@@ -1,10 +1,10 @@
 //! Many at once.
 
+use crate::harness::actor::PLENTY;
+use crate::harness::{Actor, App};
 use crate::on_both_channels;
 use futures::future::join_all;
 use serde_json::json;
-use wasmart_tests::actor::PLENTY;
-use wasmart_tests::{Actor, App};
 
 on_both_channels!(twenty_buyers_of_five_pieces_are_served_five_times);
 
@@ -65,7 +65,7 @@ async fn baskets_in_different_order_do_not_block_each_other() {
         } else {
             basket(&pot, &cup)
         };
-        wasmart_tests::actor::id_of(&customer.post("/orders", &basket).await.expect(201))
+        crate::harness::actor::id_of(&customer.post("/orders", &basket).await.expect(201))
     }))
     .await;
     for order in orders {

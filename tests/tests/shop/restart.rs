@@ -1,8 +1,8 @@
 //! A restart in good order: all that was there is there.
 
+use crate::harness::App;
+use crate::harness::actor::PLENTY;
 use crate::on_both_channels;
-use wasmart_tests::App;
-use wasmart_tests::actor::PLENTY;
 
 on_both_channels!(everything_is_still_there_after_a_restart);
 

@@ -1,8 +1,8 @@
 //! Other people's things do not exist for whoever asks (404), whatever is tried with them.
 
+use crate::harness::App;
+use crate::harness::actor::PLENTY;
 use serde_json::json;
-use wasmart_tests::App;
-use wasmart_tests::actor::PLENTY;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn someone_elses_things_are_not_there() {

@@ -1,8 +1,8 @@
 //! The walk through the shop in README.md, word for word.
 
+use crate::harness::app::ADMIN;
+use crate::harness::{App, workspace};
 use std::process::Command;
-use wasmart_tests::app::ADMIN;
-use wasmart_tests::{App, workspace};
 
 const BEGIN: &str = "<!-- walkthrough:begin -->";
 const END: &str = "<!-- walkthrough:end -->";

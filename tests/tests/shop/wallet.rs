@@ -1,7 +1,7 @@
 //! The wallet: what goes in, what goes out, and the list of both.
 
+use crate::harness::App;
 use serde_json::json;
-use wasmart_tests::App;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn money_goes_in_and_out_and_each_movement_is_listed() {

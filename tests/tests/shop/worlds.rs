@@ -1,12 +1,12 @@
 //! Least privilege, proved: each built component imports and exports what its world in
 //! `wit/worlds.wit` says, and nothing else.
 
+use crate::harness::books::SERVICES;
+use crate::harness::workspace;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use wasmart_tests::books::SERVICES;
-use wasmart_tests::workspace;
 use wit_parser::{Resolve, UnresolvedPackageGroup, WorldId, WorldItem, WorldKey};
 
 /// The world that lists what a program may import without needing it.

@@ -1,7 +1,7 @@
 //! The `wasmart` program as an operator runs it: a process of its own, that can be killed.
 
-use crate::app::{ADMIN, Address, databases};
-use crate::workspace;
+use crate::harness::app::{ADMIN, Address, databases};
+use crate::harness::workspace;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};

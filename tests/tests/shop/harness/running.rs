@@ -1,8 +1,8 @@
 //! What runs the components: the embedded host, within this process, or Spin's command line
 //! (`WASMART_HOST=spin`, as `cargo xtask test --host spin` sets it).
 
-use crate::spin::Spin;
-use crate::workspace::{self, Lock};
+use crate::harness::spin::Spin;
+use crate::harness::workspace::{self, Lock};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;

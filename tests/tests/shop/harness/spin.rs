@@ -1,9 +1,9 @@
 //! The shop on Spin's command line: the same files, unchanged, in processes of their own.
 
-use crate::redis::{free_port, publish, subscribers};
-use crate::running::Setting;
-use crate::wait::within;
-use crate::workspace;
+use crate::harness::redis::{free_port, publish, subscribers};
+use crate::harness::running::Setting;
+use crate::harness::wait::within;
+use crate::harness::workspace;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;

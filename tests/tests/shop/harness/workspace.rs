@@ -33,7 +33,7 @@ pub fn wasmart() -> PathBuf {
     if !path.exists() {
         let build = Command::new(env!("CARGO"))
             .current_dir(root())
-            .args(["build", "--package", "wasmart-host", "--bin", "wasmart"])
+            .args(["build", "--bin", "wasmart"])
             .status();
         assert!(
             build.is_ok_and(|status| status.success()),

@@ -1,11 +1,11 @@
 //! The whole shop, on a free port with folders of its own.
 
-use crate::actor::Actor;
-use crate::books::Books;
-use crate::redis::RedisServer;
-use crate::running::{Running, Setting, on_spin};
-use crate::wait::eventually;
-use crate::workspace;
+use crate::harness::actor::Actor;
+use crate::harness::books::Books;
+use crate::harness::redis::RedisServer;
+use crate::harness::running::{Running, Setting, on_spin};
+use crate::harness::wait::eventually;
+use crate::harness::workspace;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -227,7 +227,7 @@ pub async fn wait_until_quiet(databases: &Path) {
     eventually("quiet", async || {
         last = Books::open(databases).under_way();
         quiet = if last.is_empty() { quiet + 1 } else { 0 };
-        let late = begun.elapsed() > crate::wait::PATIENCE * 9 / 10;
+        let late = begun.elapsed() > crate::harness::wait::PATIENCE * 9 / 10;
         assert!(quiet > 0 || !late, "not quiet: {}", last.join(", "));
         (quiet >= 3).then_some(())
     })

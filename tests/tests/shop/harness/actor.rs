@@ -1,8 +1,8 @@
 //! Somebody who uses the shop: a client with a name, or without one.
 
-use crate::answer::Answer;
-use crate::app::Address;
-use crate::wait::eventually;
+use crate::harness::answer::Answer;
+use crate::harness::app::Address;
+use crate::harness::wait::eventually;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 
