@@ -3,13 +3,16 @@
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+#[cfg(feature = "faults")]
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 
-use crate::calls::CallHook;
+use crate::calls::Gate;
 use crate::fault::{Faults, StartError};
+#[cfg(feature = "faults")]
+use crate::faults::{CallHook, Clock, Simulation};
 use crate::host::Host;
 use crate::http::routes::Routes;
 use crate::limits;
@@ -18,6 +21,7 @@ use crate::plan::{Plan, plan};
 use crate::runtime_config::{self, Folders};
 use crate::start;
 use crate::variables::{Sources, Variables, parse_env_file};
+use crate::world::World;
 
 /// The variable that says where Redis is.
 const REDIS_VARIABLE: &str = "redis_url";
@@ -55,7 +59,9 @@ pub struct HostBuilder {
     pub(crate) ticks: bool,
     pub(crate) request_timeout: Duration,
     pub(crate) instance_memory: usize,
-    pub(crate) hook: Option<Arc<dyn CallHook>>,
+    pub(crate) world: World,
+    #[cfg(feature = "faults")]
+    hook: Option<Arc<dyn CallHook>>,
     variable_check: Option<VariableCheck>,
 }
 
@@ -75,6 +81,8 @@ impl Default for HostBuilder {
             ticks: true,
             request_timeout: limits::REQUEST_TIMEOUT,
             instance_memory: limits::INSTANCE_MEMORY_BYTES,
+            world: World::default(),
+            #[cfg(feature = "faults")]
             hook: None,
             variable_check: None,
         }
@@ -168,10 +176,35 @@ impl HostBuilder {
         self
     }
 
-    /// Watches every call that components make into the host.
+    /// Watches every call that components make into the host and every message to them.
+    #[cfg(feature = "faults")]
     pub fn call_hook(mut self, hook: Arc<dyn CallHook>) -> Self {
         self.hook = Some(hook);
         self
+    }
+
+    /// Gives components this clock instead of the machine's.
+    #[cfg(feature = "faults")]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.world.clock = Some(clock);
+        self
+    }
+
+    /// Makes this host a part of a simulation, with its clock.
+    #[cfg(feature = "faults")]
+    pub fn simulation(mut self, simulation: &Simulation) -> Self {
+        self.world.clock = Some(simulation.clock().clone());
+        self.world.simulation = Some(simulation.clone());
+        self
+    }
+
+    /// The gate that all calls of the host's components pass.
+    pub(crate) fn gate(&self) -> Gate {
+        Gate::new(
+            self.world.clone(),
+            #[cfg(feature = "faults")]
+            self.hook.clone(),
+        )
     }
 
     /// Checks everything, then serves. Returns once requests are answered and, with a Redis server that is
@@ -201,12 +234,15 @@ impl HostBuilder {
             data: self.data_dir.as_deref(),
         };
         let config = runtime_config::read(self.runtime_config.as_deref(), &folders, &faults);
-        let plan: Plan = plan(&manifest, &config, &variables, &faults);
+        let plan: Plan = plan(&manifest, &config, &variables, &self.world, &faults);
         let routes = Routes::build(&manifest.http);
         if let Err(found) = &routes {
             found.iter().for_each(|fault| faults.add(fault));
         }
-        let listener = faults.take(bind(self.listen).await);
+        let listener = match self.world.is_simulated() {
+            true => None,
+            false => faults.take(bind(self.listen).await),
+        };
         let servers = match &self.redis {
             Redis::Server(_) => true,
             Redis::InProcess => false,
@@ -215,8 +251,8 @@ impl HostBuilder {
                 .is_some_and(|url| !url.is_empty()),
         };
         faults.check()?;
-        let (Some(listener), Ok(routes)) = (listener, routes) else {
-            unreachable!("a listener or routes that are not there are faults")
+        let Ok(routes) = routes else {
+            unreachable!("routes that are not there are faults")
         };
         let cache = self
             .cache_dir

@@ -63,12 +63,13 @@ impl Instances {
             .map_err(|_| NoRoom)?
             .map_err(|_| NoRoom)?;
         let component = self.grants.component.clone();
+        let calls = self.calls.for_instance();
         let state = HostState::new(
             self.grants.clone(),
-            self.calls.clone(),
+            calls.clone(),
             MemoryLimit::new(self.memory_bytes, component),
-            self.wasi(),
-            Outbound::new(self.grants.clone(), self.calls.clone(), self.app.clone()),
+            self.wasi(&calls),
+            Outbound::new(self.grants.clone(), calls, self.app.clone()),
             permit,
         );
         let mut store = Store::new(&self.engine, state);
@@ -85,7 +86,7 @@ impl Instances {
     }
 
     /// No folders, no network, no arguments: only the environment of the manifest, and output to the log.
-    fn wasi(&self) -> WasiCtx {
+    fn wasi(&self, calls: &Calls) -> WasiCtx {
         let component = &self.grants.component;
         let mut wasi = WasiCtxBuilder::new();
         for (name, value) in &self.grants.environment {
@@ -93,6 +94,7 @@ impl Instances {
         }
         wasi.stdout(GuestLog::new(component.clone(), "stdout"));
         wasi.stderr(GuestLog::new(component.clone(), "stderr"));
+        calls.world().equip(&mut wasi, calls);
         wasi.build()
     }
 }

@@ -4,12 +4,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http_body_util::BodyExt;
 use tokio::task::JoinHandle;
 
 use crate::app::App;
 use crate::builder::HostBuilder;
 use crate::calls::Gate;
 use crate::engine::Heartbeat;
+use crate::http::body::full;
+use crate::http::server::NO_CLIENT;
 use crate::limits::STOP_TIMEOUT;
 use crate::redis::Connections;
 use crate::stop::StopSender;
@@ -33,7 +36,7 @@ pub(crate) struct Parts {
     pub tickers: Vec<Arc<Ticker>>,
     pub gate: Arc<Gate>,
     /// Beats until it is dropped.
-    pub _heartbeat: Heartbeat,
+    pub _heartbeat: Option<Heartbeat>,
 }
 
 impl Host {
@@ -66,6 +69,21 @@ impl Host {
             .connections
             .publish(&self.parts.redis_address, channel, payload.into())
             .await
+    }
+
+    /// Answers a request as if it had come from a client, and gives the whole answer.
+    ///
+    /// # Errors
+    ///
+    /// When the answer breaks off.
+    pub async fn request(
+        &self,
+        request: http::Request<Bytes>,
+    ) -> Result<http::Response<Bytes>, String> {
+        let answer = self.parts.app.route(request.map(full), NO_CLIENT).await;
+        let (head, body) = answer.into_parts();
+        let body = body.collect().await.map_err(|error| format!("{error:?}"))?;
+        Ok(http::Response::from_parts(head, body.to_bytes()))
     }
 
     /// Runs every tick of `[application.tool.wasmart]` once, now, and waits for their ends.

@@ -39,10 +39,13 @@ mod bindings;
 mod builder;
 mod calls;
 mod channels;
+mod code;
 mod component;
 mod compose;
 mod engine;
 mod fault;
+#[cfg(feature = "faults")]
+mod faults;
 mod grants;
 mod guest_log;
 mod host;
@@ -63,10 +66,12 @@ mod template;
 mod tick;
 mod variable_host;
 mod variables;
+mod world;
 
 pub use builder::{HostBuilder, Redis, VariableCheck};
-pub use calls::{CallHook, HostCall, Verdict};
 pub use fault::StartError;
+#[cfg(feature = "faults")]
+pub use faults::{CallHook, Clock, Delivery, Fate, HostCall, Simulation, Verdict};
 pub use host::Host;
 
 /// A fresh folder for a unit test; the system cleans it up.

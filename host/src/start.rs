@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use wasmtime::Engine;
-use wasmtime::component::{InstancePre, Linker};
+use wasmtime::component::InstancePre;
 
 use crate::app::App;
 use crate::bindings::exports::spin::redis::inbound_redis;
@@ -17,14 +17,15 @@ use crate::builder::HostBuilder;
 use crate::calls::{Calls, Gate};
 use crate::channels::worker::Worker;
 use crate::channels::{Channels, Listener, subscriber};
+use crate::code::Code;
 use crate::component::{Component, Instances};
-use crate::engine::{self, Heartbeat};
-use crate::fault::{Faults, StartError};
+use crate::engine::Heartbeat;
+use crate::fault::StartError;
 use crate::grants::Grants;
 use crate::host::{Host, Parts};
 use crate::http::pool::HttpPool;
 use crate::http::routes::Routes;
-use crate::http::server;
+use crate::http::server::{self, NO_CLIENT};
 use crate::limits::{INSTANCES, REDIS_START_WAIT};
 use crate::plan::{ComponentPlan, Plan, Subscription};
 use crate::redis::Connections;
@@ -37,36 +38,43 @@ pub(crate) async fn start(
     builder: HostBuilder,
     mut plan: Plan,
     routes: Routes,
-    listener: TcpListener,
+    listener: Option<TcpListener>,
     servers: bool,
     cache: &Path,
 ) -> Result<Host, StartError> {
     let begun = Instant::now();
-    let fail = |error: wasmtime::Error| StartError::one(format!("{error:#}"));
-    std::fs::create_dir_all(cache)
-        .map_err(|error| StartError::one(format!("{}: {error}", cache.display())))?;
-    let engine = engine::engine(cache, builder.instance_memory).map_err(fail)?;
-    let linker = Arc::new(engine::linker(&engine).map_err(fail)?);
-    let heartbeat = Heartbeat::start(&engine)
-        .map_err(|error| StartError::one(format!("cannot start a thread: {error}")))?;
-    let compiled = compile(&engine, &linker, &mut plan.components).await?;
+    let make = || Code::new(cache, builder.instance_memory);
+    #[cfg(feature = "faults")]
+    let code = match builder.world.is_simulated() {
+        true => crate::faults::code(cache, make)?,
+        false => Arc::new(make()?),
+    };
+    #[cfg(not(feature = "faults"))]
+    let code = make()?;
+    let linked = code.link(&plan.components).await?;
+    // In a simulation nothing comes from another thread.
+    let heartbeat = match builder.world.is_simulated() {
+        true => None,
+        false => Some(
+            Heartbeat::start(&code.engine)
+                .map_err(|error| StartError::one(format!("cannot start a thread: {error}")))?,
+        ),
+    };
 
-    let in_process = Arc::new(Channels::default());
+    let gate = Arc::new(builder.gate());
+    let in_process = Arc::new(Channels::new(gate.clone()));
     let connections = Arc::new(match servers {
         true => Connections::to_servers(),
         false => Connections::InProcess(in_process.clone()),
     });
-    let gate = Gate::new(builder.hook.clone());
     let (redis, memory_bytes) = (connections.clone(), builder.instance_memory);
     let shared = Shared {
-        engine,
+        engine: code.engine.clone(),
         redis,
         gate: gate.clone(),
         memory_bytes,
     };
-    let plans = std::mem::take(&mut plan.components)
-        .into_iter()
-        .zip(compiled);
+    let plans = std::mem::take(&mut plan.components).into_iter().zip(linked);
     let app = Arc::new_cyclic(|app| {
         App::new(
             components(plans, &shared, builder.request_timeout, app),
@@ -74,14 +82,18 @@ pub(crate) async fn start(
         )
     });
 
-    let address = listener
-        .local_addr()
-        .map_err(|error| StartError::one(format!("cannot listen: {error}")))?;
+    let address = match &listener {
+        Some(listener) => listener
+            .local_addr()
+            .map_err(|error| StartError::one(format!("cannot listen: {error}")))?,
+        None => NO_CLIENT,
+    };
     app.listens_on(address);
     let redis_address = plan.redis_address.take().unwrap_or_default();
     let (stop, stopped) = stop::channel();
     let mut motion = Motion {
         app: &app,
+        gate: gate.clone(),
         stopped,
         timeout: builder.request_timeout,
         tasks: vec![],
@@ -91,7 +103,9 @@ pub(crate) async fn start(
         false => motion.listen(&in_process, plan.subscriptions),
     }
     let tickers = motion.tick(plan.ticks, builder.ticks);
-    motion.spawn(server::run(listener, app.clone(), motion.stopped.clone()));
+    if let Some(listener) = listener {
+        motion.spawn(server::run(listener, app.clone(), motion.stopped.clone()));
+    }
     let tasks = motion.tasks;
     let ms = begun.elapsed().as_millis() as u64;
     tracing::info!(%address, components = app.components.len(), ms, "ready");
@@ -106,44 +120,6 @@ pub(crate) async fn start(
         tickers,
         _heartbeat: heartbeat,
     }))
-}
-
-type Compiling = JoinHandle<Result<InstancePre<HostState>, String>>;
-
-/// Compiles and links all components at the same time, and the same code only once.
-async fn compile(
-    engine: &Engine,
-    linker: &Arc<Linker<HostState>>,
-    plans: &mut [ComponentPlan],
-) -> Result<Vec<InstancePre<HostState>>, StartError> {
-    let mut distinct: Vec<(Arc<[u8]>, Compiling)> = Vec::new();
-    let mut which = Vec::new();
-    for plan in plans {
-        let wasm: Arc<[u8]> = std::mem::take(&mut plan.wasm).into();
-        let known = distinct.iter().position(|(other, _)| *other == wasm);
-        which.push(known.unwrap_or(distinct.len()));
-        if known.is_none() {
-            let (engine, linker, id) = (engine.clone(), linker.clone(), plan.id.clone());
-            let code = wasm.clone();
-            let compile = move || {
-                wasmtime::component::Component::new(&engine, code)
-                    .and_then(|component| linker.instantiate_pre(&component))
-                    .map_err(|error| format!("component `{id}`: {error:#}"))
-            };
-            distinct.push((wasm, tokio::task::spawn_blocking(compile)));
-        }
-    }
-    let faults = Faults::default();
-    let mut compiled = Vec::new();
-    for (_, task) in distinct {
-        let result = task.await.unwrap_or_else(|error| Err(error.to_string()));
-        compiled.extend(faults.take(result));
-    }
-    faults.check()?;
-    Ok(which
-        .into_iter()
-        .map(|index| compiled[index].clone())
-        .collect())
 }
 
 /// What all components have in common.
@@ -195,6 +171,7 @@ fn components(
 /// Setting everything in motion.
 struct Motion<'a> {
     app: &'a Arc<App>,
+    gate: Arc<Gate>,
     stopped: Stop,
     timeout: Duration,
     tasks: Vec<JoinHandle<()>>,
@@ -233,7 +210,7 @@ impl Motion<'_> {
         }
         let mut attempts = Vec::new();
         for (address, subscriptions) in by_address {
-            let channels = Arc::new(Channels::default());
+            let channels = Arc::new(Channels::new(self.gate.clone()));
             self.listen(&channels, subscriptions);
             let (settled, attempt) = watch::channel(false);
             attempts.push(attempt);

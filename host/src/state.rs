@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::component::{HasData, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -23,8 +23,6 @@ pub(crate) struct HostState {
     pub open_handles: usize,
     /// Interrupts since the last request or message began.
     pub busy_ticks: u32,
-    /// Ends the instance from a place that cannot trap.
-    pub kill: Arc<Notify>,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     outbound: Outbound,
@@ -42,7 +40,6 @@ impl HostState {
         permit: OwnedSemaphorePermit,
     ) -> Self {
         Self {
-            kill: outbound.kill.clone(),
             grants,
             calls,
             memory,

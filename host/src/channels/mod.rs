@@ -16,15 +16,18 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
+use crate::calls::Gate;
 use crate::limits::CHANNEL_QUEUE;
 
 /// The listeners of one address. Filled once, when the components are ready.
-#[derive(Default)]
 pub(crate) struct Channels {
+    #[cfg(feature = "faults")]
+    gate: Arc<Gate>,
     listeners: OnceLock<HashMap<String, Vec<Listener>>>,
 }
 
 /// One component listening to one channel.
+#[derive(Clone)]
 pub(crate) struct Listener {
     component: Arc<str>,
     queue: mpsc::Sender<Bytes>,
@@ -39,6 +42,17 @@ impl Listener {
 }
 
 impl Channels {
+    /// Nobody listens yet.
+    pub fn new(gate: Arc<Gate>) -> Self {
+        #[cfg(not(feature = "faults"))]
+        drop(gate);
+        Self {
+            #[cfg(feature = "faults")]
+            gate,
+            listeners: OnceLock::new(),
+        }
+    }
+
     pub fn fill(&self, listeners: HashMap<String, Vec<Listener>>) {
         // A second filling would be a mistake of the host, without effect on the first.
         let _ = self.listeners.set(listeners);
@@ -64,22 +78,67 @@ impl Channels {
             .get()
             .and_then(|listeners| listeners.get(channel));
         for listener in listeners.into_iter().flatten() {
-            let component = &*listener.component;
-            match listener.queue.try_send(payload.clone()) {
-                Ok(()) => tracing::trace!(component, channel, "message queued"),
-                Err(TrySendError::Full(_)) => {
-                    tracing::warn!(
-                        component,
-                        channel,
-                        limit = CHANNEL_QUEUE,
-                        "queue full, message dropped"
-                    );
+            #[cfg(feature = "faults")]
+            if let Some(delays) = self.copies(listener, channel, payload) {
+                for delay in delays {
+                    listener.clone().queue_after(delay, channel, payload);
                 }
-                Err(TrySendError::Closed(_)) => {
-                    tracing::debug!(component, channel, "stopping, message dropped");
-                }
+                continue;
+            }
+            listener.queue(channel, payload);
+        }
+    }
+
+    /// What a hook makes of a message; `None` for what would happen without it.
+    #[cfg(feature = "faults")]
+    fn copies(
+        &self,
+        listener: &Listener,
+        channel: &str,
+        payload: &Bytes,
+    ) -> Option<Vec<std::time::Duration>> {
+        use crate::faults::{Delivery, Fate};
+        let delivery = Delivery {
+            component: &listener.component,
+            channel,
+            payload,
+        };
+        match self.gate.hook.as_ref()?.deliver(&delivery) {
+            Fate::Deliver => None,
+            Fate::Copies(delays) => Some(delays),
+        }
+    }
+}
+
+impl Listener {
+    fn queue(&self, channel: &str, payload: &Bytes) {
+        let component = &*self.component;
+        match self.queue.try_send(payload.clone()) {
+            Ok(()) => tracing::trace!(component, channel, "message queued"),
+            Err(TrySendError::Full(_)) => {
+                tracing::warn!(
+                    component,
+                    channel,
+                    limit = CHANNEL_QUEUE,
+                    "queue full, message dropped"
+                );
+            }
+            Err(TrySendError::Closed(_)) => {
+                tracing::debug!(component, channel, "stopping, message dropped");
             }
         }
+    }
+
+    #[cfg(feature = "faults")]
+    fn queue_after(self, delay: std::time::Duration, channel: &str, payload: &Bytes) {
+        if delay.is_zero() {
+            return self.queue(channel, payload);
+        }
+        let (channel, payload) = (channel.to_owned(), payload.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(delay).await;
+            self.queue(&channel, &payload);
+        });
     }
 }
 
@@ -89,7 +148,7 @@ mod tests {
 
     #[tokio::test]
     async fn messages_keep_their_order_and_overflow_is_dropped() {
-        let channels = Channels::default();
+        let channels = Channels::new(Arc::default());
         let (one, mut first) = Listener::new("one".into());
         let (two, mut second) = Listener::new("two".into());
         channels.fill(HashMap::from([("c".to_owned(), vec![one, two])]));

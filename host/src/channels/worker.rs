@@ -80,7 +80,7 @@ impl Worker {
         let Warm { store, guest, used } = &mut warm;
         *used += 1;
         store.data_mut().busy_ticks = 0;
-        let killed = store.data().kill.clone().notified_owned();
+        let killed = store.data().calls.killed();
         let run = store.run_concurrent(async |accessor| {
             let answer = guest.call_handle_message(accessor, message.to_vec()).await;
             // What the handler started and did not wait for still belongs to this message.
@@ -88,6 +88,7 @@ impl Worker {
             answer
         });
         let answer = tokio::select! {
+            biased;
             answer = run => answer.and_then(std::convert::identity),
             () = killed => return Err("stopped by a hook".into()),
         };

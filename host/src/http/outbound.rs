@@ -6,7 +6,6 @@ use std::sync::{Arc, Weak};
 use http::Uri;
 use http::header::HOST;
 use http_body_util::BodyExt;
-use tokio::sync::Notify;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiHttpHooks, default_send_request};
 
 use super::{Request, Response};
@@ -20,8 +19,6 @@ pub(crate) struct Outbound {
     grants: Arc<Grants>,
     calls: Calls,
     app: Weak<App>,
-    /// Ends the instance.
-    pub kill: Arc<Notify>,
 }
 
 type Driver = Box<dyn Future<Output = Result<(), Error>> + Send>;
@@ -29,12 +26,7 @@ type Sent = Result<(Response, Driver), Error>;
 
 impl Outbound {
     pub fn new(grants: Arc<Grants>, calls: Calls, app: Weak<App>) -> Self {
-        Self {
-            grants,
-            calls,
-            app,
-            kill: Arc::default(),
-        }
+        Self { grants, calls, app }
     }
 }
 
@@ -47,7 +39,6 @@ impl WasiHttpHooks for Outbound {
         _consumed: Driver,
     ) -> Box<dyn Future<Output = Sent> + Send> {
         let (grants, calls, app) = (self.grants.clone(), self.calls.clone(), self.app.clone());
-        let kill = self.kill.clone();
         Box::new(async move {
             let call = calls.pass("http.send", send(&grants, &app, request, options));
             match call.await {
@@ -55,7 +46,7 @@ impl WasiHttpHooks for Outbound {
                 Err(_) => {
                     // A hook stops the component. No trap is possible from here, so whoever runs the
                     // instance ends it, and until then the guest hears nothing.
-                    kill.notify_one();
+                    calls.kill();
                     std::future::pending().await
                 }
             }

@@ -70,7 +70,8 @@ impl<T: Send> HostStoreWithStore<T> for Spin {
         value: Vec<u8>,
     ) -> wasmtime::Result<Result<(), Error>> {
         let (store, calls) = store_of(accessor, &handle)?;
-        calls.pass("key-value.set", store.set(key, value)).await
+        let set = store.set(calls.world(), key, value);
+        calls.pass("key-value.set", set).await
     }
 
     async fn delete(
@@ -79,7 +80,8 @@ impl<T: Send> HostStoreWithStore<T> for Spin {
         key: String,
     ) -> wasmtime::Result<Result<(), Error>> {
         let (store, calls) = store_of(accessor, &handle)?;
-        calls.pass("key-value.delete", store.delete(key)).await
+        let delete = store.delete(calls.world(), key);
+        calls.pass("key-value.delete", delete).await
     }
 
     async fn exists(
@@ -96,7 +98,10 @@ impl<T: Send> HostStoreWithStore<T> for Spin {
         handle: Resource<OpenStore>,
     ) -> wasmtime::Result<(StreamReader<String>, FutureReader<Result<(), Error>>)> {
         let (store, calls) = store_of(accessor, &handle)?;
-        let (keys, end) = match calls.pass("key-value.get-keys", store.keys()).await? {
+        let (keys, end) = match calls
+            .pass("key-value.get-keys", store.keys(calls.world()))
+            .await?
+        {
             Ok(keys) => (keys, Ok(())),
             Err(error) => (Vec::new(), Err(error)),
         };

@@ -9,6 +9,7 @@ use crate::bindings::spin::key_value::key_value::Error;
 use crate::limits::{KEY_BYTES, RESULT_BYTES};
 use crate::redis::Link;
 use crate::runtime_config::{Place, StorePlace};
+use crate::world::World;
 
 use file::FileStore;
 
@@ -58,10 +59,18 @@ impl Store {
         }
     }
 
-    async fn set(self: &Arc<Self>, key: String, value: Vec<u8>) -> Result<(), Error> {
+    async fn set(
+        self: &Arc<Self>,
+        world: &World,
+        key: String,
+        value: Vec<u8>,
+    ) -> Result<(), Error> {
         check_key(&key)?;
         match &**self {
-            Self::File(_) => self.blocking(move |store| store.set(&key, &value)).await,
+            Self::File(_) => {
+                let set = move |store: &FileStore| store.set(&key, &value);
+                self.blocking(world, set).await
+            }
             Self::Redis(link) => link
                 .query(redis::cmd("SET").arg(key).arg(value))
                 .await
@@ -69,10 +78,10 @@ impl Store {
         }
     }
 
-    async fn delete(self: &Arc<Self>, key: String) -> Result<(), Error> {
+    async fn delete(self: &Arc<Self>, world: &World, key: String) -> Result<(), Error> {
         check_key(&key)?;
         match &**self {
-            Self::File(_) => self.blocking(move |store| store.delete(&key)).await,
+            Self::File(_) => self.blocking(world, move |store| store.delete(&key)).await,
             Self::Redis(link) => link.query(redis::cmd("DEL").arg(key)).await.map_err(other),
         }
     }
@@ -88,9 +97,9 @@ impl Store {
         }
     }
 
-    async fn keys(self: &Arc<Self>) -> Result<Vec<String>, Error> {
+    async fn keys(self: &Arc<Self>, world: &World) -> Result<Vec<String>, Error> {
         let keys = match &**self {
-            Self::File(_) => self.blocking(FileStore::keys).await?,
+            Self::File(_) => self.blocking(world, FileStore::keys).await?,
             // `KEYS` would stop the whole server while it runs.
             Self::Redis(link) => link.scan().await.map_err(other)?,
         };
@@ -104,6 +113,7 @@ impl Store {
 
     async fn blocking<R: Send + 'static>(
         self: &Arc<Self>,
+        world: &World,
         work: impl FnOnce(&FileStore) -> rusqlite::Result<R> + Send + 'static,
     ) -> Result<R, Error> {
         let store = self.clone();
@@ -111,7 +121,7 @@ impl Store {
             Self::File(store) => work(store).map_err(other),
             Self::Redis(_) => unreachable!("asked only of a file"),
         };
-        tokio::task::spawn_blocking(work).await.map_err(other)?
+        world.blocking(work).await.map_err(other)?
     }
 }
 

@@ -96,7 +96,11 @@ impl<T: Send> HostConnectionWithStore<T> for Spin {
                 .await
                 .map_err(Error::Other)
         };
-        calls.pass("redis.publish", publish).await
+        calls
+            .pass_or("redis.publish", publish, |reason| {
+                Err(Error::Other(reason.to_owned()))
+            })
+            .await
     }
 
     async fn get(

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use wasmtime::component::{Accessor, FutureReader, Resource, StreamReader};
 
+use super::in_line;
 use super::query::{self, Outcome};
 use super::{Database, OpenDatabase, Session};
 use crate::bindings::spin::sqlite::sqlite::{
     Error, Host, HostConnection, HostConnectionWithStore, QueryResult, RowResult, Value,
 };
+use crate::calls::Calls;
 use crate::state::{HostState, Spin};
+use crate::world::World;
 
 type Rows = (
     Vec<String>,
@@ -31,14 +34,24 @@ fn granted(state: &HostState, label: &str) -> Result<Arc<Database>, Error> {
         .ok_or(Error::AccessDenied)
 }
 
-async fn session(database: Arc<Database>) -> Result<Arc<Session>, Error> {
+async fn session(database: Arc<Database>, world: &World) -> Result<Arc<Session>, Error> {
     if let Some(session) = database.idle_session() {
         return Ok(session);
     }
-    let opened = tokio::task::spawn_blocking(move || database.new_session()).await;
+    let opened = world.blocking(move || database.new_session()).await;
     opened
         .map_err(|error| Error::Io(error.to_string()))?
         .map_err(|error| Error::Io(error.to_string()))
+}
+
+/// Opens a database through the gate.
+async fn open(
+    calls: &Calls,
+    database: Arc<Database>,
+) -> wasmtime::Result<Result<Arc<Session>, Error>> {
+    let open = session(database, calls.world());
+    let fail = |reason: &str| Err(Error::Io(reason.to_owned()));
+    calls.pass_or("sqlite.open", open, fail).await
 }
 
 fn keep(state: &mut HostState, session: Arc<Session>) -> wasmtime::Result<Resource<OpenDatabase>> {
@@ -46,14 +59,24 @@ fn keep(state: &mut HostState, session: Arc<Session>) -> wasmtime::Result<Resour
     Ok(state.table.push(OpenDatabase(session))?)
 }
 
-async fn run(session: Arc<Session>, sql: String, parameters: Vec<Value>) -> Outcome {
-    let work = move || session.with(|connection| query::run(connection, &sql, parameters));
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|error| Outcome {
-            end: Some(Error::Io(error.to_string())),
-            ..Outcome::default()
-        })
+/// Runs a statement through the gate.
+async fn execute(
+    calls: &Calls,
+    session: Arc<Session>,
+    sql: String,
+    parameters: Vec<Value>,
+) -> wasmtime::Result<Outcome> {
+    let world = calls.world();
+    let run = async {
+        if world.is_simulated() {
+            return in_line::run(&session, &sql, &parameters).await;
+        }
+        let work = move || session.with(|connection| query::run(connection, &sql, &parameters));
+        let done = world.blocking(work).await;
+        done.unwrap_or_else(|error| Outcome::failed(error.to_string()))
+    };
+    let fail = |reason: &str| Outcome::failed(reason.to_owned());
+    calls.pass_or("sqlite.execute", run, fail).await
 }
 
 impl HostState {
@@ -73,12 +96,7 @@ impl HostConnection for HostState {
             Ok(database) => database,
             Err(error) => return Ok(Err(error)),
         };
-        match self
-            .calls
-            .clone()
-            .pass("sqlite.open", session(database))
-            .await?
-        {
+        match open(&self.calls.clone(), database).await? {
             Ok(session) => keep(self, session).map(Ok),
             Err(error) => Ok(Err(error)),
         }
@@ -91,10 +109,10 @@ impl HostConnection for HostState {
         parameters: Vec<Value>,
     ) -> wasmtime::Result<Result<QueryResult, Error>> {
         let session = self.session(&handle)?;
-        let Outcome { columns, rows, end } = self
-            .calls
-            .pass("sqlite.execute", run(session, sql, parameters))
-            .await?;
+        let outcome = execute(&self.calls, session, sql, parameters).await?;
+        let Outcome {
+            columns, rows, end, ..
+        } = outcome;
         Ok(end.map_or(Ok(QueryResult { columns, rows }), Err))
     }
 
@@ -134,7 +152,7 @@ impl<T: Send> HostConnectionWithStore<T> for Spin {
             Ok(database) => database,
             Err(error) => return Ok(Err(error)),
         };
-        match calls.pass("sqlite.open", session(database)).await? {
+        match open(&calls, database).await? {
             Ok(session) => accessor
                 .with(|mut access| keep(access.get(), session))
                 .map(Ok),
@@ -149,9 +167,10 @@ impl<T: Send> HostConnectionWithStore<T> for Spin {
         parameters: Vec<Value>,
     ) -> wasmtime::Result<Result<Rows, Error>> {
         let (session, calls) = session_of(accessor, &handle)?;
-        let Outcome { columns, rows, end } = calls
-            .pass("sqlite.execute", run(session, sql, parameters))
-            .await?;
+        let outcome = execute(&calls, session, sql, parameters).await?;
+        let Outcome {
+            columns, rows, end, ..
+        } = outcome;
         accessor.with(|mut access| {
             let rows = StreamReader::new(&mut access, rows)?;
             let end = end.map_or(Ok(()), Err);
@@ -186,7 +205,7 @@ impl<T: Send> HostConnectionWithStore<T> for Spin {
 fn session_of<T: Send>(
     accessor: &Accessor<T, Spin>,
     handle: &Resource<OpenDatabase>,
-) -> wasmtime::Result<(Arc<Session>, crate::calls::Calls)> {
+) -> wasmtime::Result<(Arc<Session>, Calls)> {
     accessor.with(|mut access| {
         let state = access.get();
         Ok((state.session(handle)?, state.calls.clone()))

@@ -1,6 +1,7 @@
 //! `spin:sqlite`: databases of a component, their connections, and the handles a guest opens.
 
 mod host;
+mod in_line;
 mod pool;
 mod query;
 

@@ -1,6 +1,6 @@
 //! Running one statement and turning what SQLite gives into what the guest gets.
 
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, params_from_iter};
 
 use crate::bindings::spin::sqlite::sqlite::{Error, RowResult, Value};
@@ -13,32 +13,49 @@ pub(super) struct Outcome {
     pub columns: Vec<String>,
     pub rows: Vec<RowResult>,
     pub end: Option<Error>,
+    /// It ended because another connection holds the database: the same may succeed later.
+    pub busy: bool,
+}
+
+impl Outcome {
+    /// A statement that failed without effect.
+    pub fn failed(reason: String) -> Self {
+        Self {
+            end: Some(Error::Io(reason)),
+            ..Self::default()
+        }
+    }
 }
 
 /// Runs the statement to its end. Blocks.
-pub(super) fn run(connection: &Connection, sql: &str, parameters: Vec<Value>) -> Outcome {
+pub(super) fn run(connection: &Connection, sql: &str, parameters: &[Value]) -> Outcome {
     let mut outcome = Outcome::default();
     if sql.len() > STATEMENT_BYTES {
         outcome.end = Some(Error::Io(format!(
             "statement exceeds limit of {STATEMENT_BYTES} bytes"
         )));
     } else if let Err(error) = fill(&mut outcome, connection, sql, parameters) {
+        let (error, busy) = error;
         outcome.end = Some(error);
+        outcome.busy = busy;
     }
     outcome
 }
+
+/// An error for the guest, and whether the database was busy.
+type Failure = (Error, bool);
 
 fn fill(
     outcome: &mut Outcome,
     connection: &Connection,
     sql: &str,
-    parameters: Vec<Value>,
-) -> Result<(), Error> {
+    parameters: &[Value],
+) -> Result<(), Failure> {
     let mut statement = connection.prepare_cached(sql).map_err(io)?;
     outcome.columns = statement.column_names().map(str::to_owned).collect();
     let width = outcome.columns.len();
     let mut rows = statement
-        .query(params_from_iter(parameters.into_iter().map(parameter)))
+        .query(params_from_iter(parameters.iter().map(parameter)))
         .map_err(io)?;
     let mut bytes = 0;
     while let Some(row) = rows.next().map_err(io)? {
@@ -49,27 +66,31 @@ fn fill(
             values.push(value);
         }
         if bytes > RESULT_BYTES {
-            return Err(Error::Io(format!(
-                "query result exceeds limit of {RESULT_BYTES} bytes"
-            )));
+            let error = format!("query result exceeds limit of {RESULT_BYTES} bytes");
+            return Err((Error::Io(error), false));
         }
         outcome.rows.push(RowResult { values });
     }
     Ok(())
 }
 
-fn io(error: rusqlite::Error) -> Error {
-    Error::Io(error.to_string())
+fn io(error: rusqlite::Error) -> Failure {
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
+    let busy = matches!(
+        error.sqlite_error_code(),
+        Some(DatabaseBusy | DatabaseLocked)
+    );
+    (Error::Io(error.to_string()), busy)
 }
 
-fn parameter(value: Value) -> rusqlite::types::Value {
-    match value {
-        Value::Integer(number) => rusqlite::types::Value::Integer(number),
-        Value::Real(number) => rusqlite::types::Value::Real(number),
-        Value::Text(text) => rusqlite::types::Value::Text(text),
-        Value::Blob(bytes) => rusqlite::types::Value::Blob(bytes),
-        Value::Null => rusqlite::types::Value::Null,
-    }
+fn parameter(value: &Value) -> ToSqlOutput<'_> {
+    ToSqlOutput::Borrowed(match value {
+        Value::Integer(number) => ValueRef::Integer(*number),
+        Value::Real(number) => ValueRef::Real(*number),
+        Value::Text(text) => ValueRef::Text(text.as_bytes()),
+        Value::Blob(bytes) => ValueRef::Blob(bytes),
+        Value::Null => ValueRef::Null,
+    })
 }
 
 fn size(value: &Value) -> usize {

@@ -1,24 +1,22 @@
 //! From what the files say to what will run: every name resolved, every file found, every import known.
 //! Nothing is served yet; all faults are collected.
 
+mod code;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::allowed_hosts::AllowedHosts;
-use crate::compose::{Interface, Part, compose, interface};
 use crate::fault::Faults;
-use crate::imports;
 use crate::key_value::Store;
-use crate::manifest::{Component, DependencySource, Manifest};
+use crate::manifest::{Component, Manifest};
 use crate::runtime_config::RuntimeConfig;
 use crate::sqlite::Database;
 use crate::template::resolve;
 use crate::tick::{self, TickPlan};
 use crate::variables::Variables;
-
-const HTTP_HANDLER: &str = "wasi:http/handler@0.3.0";
-const REDIS_HANDLER: &str = "spin:redis/inbound-redis@3.0.0";
+use crate::world::World;
 
 /// What will run.
 pub(crate) struct Plan {
@@ -32,7 +30,7 @@ pub(crate) struct Plan {
 /// One component with everything it may use.
 pub(crate) struct ComponentPlan {
     pub id: Arc<str>,
-    pub wasm: Vec<u8>,
+    pub wasm: Arc<[u8]>,
     pub variables: HashMap<String, String>,
     pub environment: BTreeMap<String, String>,
     pub databases: HashMap<String, Arc<Database>>,
@@ -53,6 +51,7 @@ pub(crate) fn plan(
     manifest: &Manifest,
     config: &RuntimeConfig,
     variables: &Variables,
+    world: &World,
     faults: &Faults,
 ) -> Plan {
     let redis_address = manifest
@@ -64,6 +63,7 @@ pub(crate) fn plan(
         manifest,
         config,
         variables,
+        world,
         faults,
         stores: HashMap::new(),
     };
@@ -127,6 +127,7 @@ struct Planner<'a> {
     manifest: &'a Manifest,
     config: &'a RuntimeConfig,
     variables: &'a Variables,
+    world: &'a World,
     faults: &'a Faults,
     /// Opened once, whoever uses them.
     stores: HashMap<String, Option<Arc<Store>>>,
@@ -240,102 +241,6 @@ impl Planner<'_> {
             }
         }
         stores
-    }
-
-    /// The composed code, checked against what the host offers and the triggers need.
-    fn code(&self, id: &str, component: &Component, uses: &Uses<'_>) -> Option<Vec<u8>> {
-        let wasm = self.read(id, component)?;
-        let mut parts = Vec::new();
-        for dependency in &component.dependencies {
-            let path = match &dependency.source {
-                DependencySource::Path(path) => path,
-                DependencySource::Component(name) => match self.manifest.components.get(name) {
-                    Some(other) if other.dependencies.is_empty() => &other.source,
-                    Some(_) => {
-                        self.fault(id, format_args!("dependency `{name}` has dependencies itself, which is not supported by this host"));
-                        continue;
-                    }
-                    None => {
-                        self.fault(
-                            id,
-                            format_args!("dependency `{name}` is no component of the manifest"),
-                        );
-                        continue;
-                    }
-                },
-            };
-            let build = component.build.as_deref();
-            let wasm = self.read_file(id, path, build)?;
-            let (import, export) = (dependency.import.as_str(), dependency.export.as_deref());
-            parts.push(Part {
-                import,
-                export,
-                inherit: &dependency.inherit,
-                wasm,
-            });
-        }
-        let wasm = match compose(id, component, wasm, parts) {
-            Ok(wasm) => wasm,
-            Err(faults) => {
-                faults.into_iter().for_each(|fault| self.faults.add(fault));
-                return None;
-            }
-        };
-        match interface(id, &wasm) {
-            Ok(interface) => self.check_interface(id, &interface, uses),
-            Err(error) => self.fault(id, error),
-        }
-        Some(wasm)
-    }
-
-    fn read(&self, id: &str, component: &Component) -> Option<Vec<u8>> {
-        if component.source.as_os_str().is_empty() {
-            return None;
-        }
-        self.read_file(id, &component.source, component.build.as_deref())
-    }
-
-    fn read_file(&self, id: &str, path: &std::path::Path, build: Option<&str>) -> Option<Vec<u8>> {
-        match std::fs::read(path) {
-            Ok(wasm) => Some(wasm),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let build = build.unwrap_or("cargo xtask build");
-                self.fault(
-                    id,
-                    format_args!("{} does not exist: run `{build}`", path.display()),
-                );
-                None
-            }
-            Err(error) => {
-                self.fault(id, format_args!("{}: {error}", path.display()));
-                None
-            }
-        }
-    }
-
-    fn check_interface(&self, id: &str, interface: &Interface, uses: &Uses<'_>) {
-        for import in interface
-            .imports
-            .iter()
-            .filter(|import| !imports::offered(import))
-        {
-            self.fault(
-                id,
-                format_args!("imports `{import}`, which this host does not offer"),
-            );
-        }
-        let needs = [
-            (HTTP_HANDLER, &uses.http, "HTTP"),
-            (REDIS_HANDLER, &uses.redis, "Redis"),
-        ];
-        for (export, users, trigger) in needs {
-            if users.contains(id) && !interface.exports.iter().any(|name| name == export) {
-                self.fault(
-                    id,
-                    format_args!("has {trigger} triggers but does not export `{export}`"),
-                );
-            }
-        }
     }
 
     fn subscriptions(&self, default_address: Option<&str>) -> Vec<Subscription> {
