@@ -25,7 +25,13 @@ pub(super) async fn run(session: &Arc<Session>, sql: &str, parameters: &[Value])
     }
     let begun = Instant::now();
     loop {
-        let outcome = session.with(|connection| query::run(connection, sql, parameters));
+        let outcome = session.with(|connection| {
+            // The library's default is to sleep for seconds.
+            match connection.busy_timeout(Duration::ZERO) {
+                Ok(()) => query::run(connection, sql, parameters),
+                Err(error) => Outcome::failed(error.to_string()),
+            }
+        });
         if !outcome.busy || begun.elapsed() >= PATIENCE {
             return outcome;
         }

@@ -22,6 +22,7 @@ mod probes;
 mod profiles;
 mod races;
 mod restart;
+mod simulation;
 mod strangers;
 mod walkthrough;
 mod wallet;

@@ -1,0 +1,135 @@
+//! Whole runs from seeds: a fixed set every time, any number with `cargo xtask simulate`.
+
+use super::chaos::{Chaos, Tally};
+use super::market::Market;
+use super::{Shop, block_on};
+use crate::harness::app::databases;
+use crate::harness::workspace;
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// The seeds of every run of the suite, in two halves for two cores.
+const FIRST_HALF: std::ops::Range<u64> = 0..30;
+const SECOND_HALF: std::ops::Range<u64> = 30..60;
+
+/// What a run came to.
+struct Run {
+    orders: usize,
+    tally: Tally,
+    history: String,
+}
+
+/// One run, in which everything must be right in the end.
+///
+/// # Errors
+/// When it is not: names the seed and the place of the history.
+fn simulate(seed: u64, manifest: Option<PathBuf>) -> Result<Run, String> {
+    let unfinished = RefCell::new(None);
+    let run = || {
+        block_on(async {
+            let chaos = Arc::new(Chaos::from_seed(seed));
+            let folder = super::shop::folder();
+            let shop = Shop::start_in(folder, seed, chaos.clone(), manifest).await;
+            unfinished.replace(Some(shop.watch.clone()));
+            let scenario = async {
+                let market = Market::open(&shop, seed).await;
+                shop.quiet().await;
+                shop.watch.set(true);
+                market.trade(seed).await;
+                shop.watch.set(false);
+                shop.quiet().await;
+                shop.check();
+                market.check().await
+            };
+            let orders = shop.supervise(scenario).await;
+            let watch = shop.watch.clone();
+            let folder = shop.stop().await;
+            watch.history.add_databases(&databases(folder.path()));
+            Run {
+                orders,
+                tally: chaos.tally(),
+                history: watch.history.text(),
+            }
+        })
+    };
+    catch_unwind(AssertUnwindSafe(run)).map_err(|_| {
+        let history = unfinished.take().map(|watch| watch.history.text());
+        let path = keep(seed, &history.unwrap_or_default());
+        format!(
+            "seed {seed}: see above, and {}. Again: cargo xtask simulate --from {seed} --seeds 1",
+            path.display()
+        )
+    })
+}
+
+fn keep(seed: u64, history: &str) -> PathBuf {
+    let path = workspace::shared("simulation").join(format!("{seed}.txt"));
+    std::fs::write(&path, history).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    path
+}
+
+/// Runs all; says at the end what they came to.
+fn simulate_all(seeds: std::ops::Range<u64>) {
+    let (count, mut orders, mut failed) = (seeds.end - seeds.start, 0, Vec::new());
+    for seed in seeds {
+        match simulate(seed, None) {
+            Ok(run) => {
+                println!("seed {seed}: {} orders, {}", run.orders, run.tally);
+                orders += run.orders;
+            }
+            Err(said) => failed.push(said),
+        }
+    }
+    println!("{count} seeds, {orders} orders");
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+#[test]
+fn the_first_half_of_the_fixed_seeds() {
+    simulate_all(FIRST_HALF);
+}
+
+#[test]
+fn the_second_half_of_the_fixed_seeds() {
+    simulate_all(SECOND_HALF);
+}
+
+#[test]
+#[ignore = "for `cargo xtask simulate`"]
+fn seeds_as_asked_for() {
+    let number = |name: &str| -> u64 {
+        let value = std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set"));
+        value
+            .parse()
+            .unwrap_or_else(|_| panic!("{name} is no number"))
+    };
+    let from = number("WASMART_FROM_SEED");
+    simulate_all(from..from + number("WASMART_SEEDS"));
+}
+
+#[test]
+fn a_seed_repeats_its_run_to_the_byte() {
+    // A seed with much of everything.
+    let [one, other] = [(), ()].map(|()| simulate(4, None).expect("it holds").history);
+    assert!(one.lines().count() > 1_000, "hardly anything happened");
+    let differ = one.lines().zip(other.lines()).position(|(a, b)| a != b);
+    if let Some(line) = differ {
+        let around = |text: &str| {
+            text.lines()
+                .skip(line.saturating_sub(3))
+                .take(6)
+                .collect::<Vec<_>>()
+                .join("\n")
+        };
+        panic!(
+            "line {line} differs:\n{}\n\n{}",
+            around(&one),
+            around(&other)
+        );
+    }
+    assert!(one == other, "one run is longer");
+    let third = simulate(5, None).expect("it holds").history;
+    assert!(one != third, "another seed is another run");
+}
