@@ -3,6 +3,7 @@
 mod bench;
 mod build;
 mod clean_data;
+mod simulate;
 mod spin;
 mod test;
 mod up;
@@ -24,6 +25,8 @@ enum Run {
     Up(up::Up),
     /// Check and test everything, as CI does
     Test(test::Test),
+    /// Run the shop under faults from seeds, in simulated time
+    Simulate(simulate::Simulate),
     /// Measure the figures of docs/performance.md
     Bench(bench::Bench),
     /// Build the components for wasm32-wasip2
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
     let result = match command {
         Run::Up(up) => up.run(),
         Run::Test(test) => test.run(),
+        Run::Simulate(simulate) => simulate.run(),
         Run::Bench(bench) => bench.run(),
         Run::Build => build::components().map(|()| ExitCode::SUCCESS),
         Run::CleanData => clean_data::run(),

@@ -26,9 +26,6 @@ impl History {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let time = self.begun.elapsed().as_millis();
         writeln!(lines, "{time} {line}").expect("a text takes any line");
-        if std::env::var_os("TRACE").is_some() {
-            eprintln!("{time} {line}");
-        }
     }
 
     /// Adds the contents of all databases in a folder.

@@ -3,6 +3,7 @@
 
 mod chaos;
 mod client;
+mod faults;
 mod history;
 mod market;
 mod seeds;

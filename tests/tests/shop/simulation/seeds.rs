@@ -71,9 +71,10 @@ fn keep(seed: u64, history: &str) -> PathBuf {
 }
 
 /// Runs all; says at the end what they came to.
-fn simulate_all(seeds: std::ops::Range<u64>) {
-    let (count, mut orders, mut failed) = (seeds.end - seeds.start, 0, Vec::new());
+fn simulate_all(seeds: impl IntoIterator<Item = u64>) {
+    let (mut count, mut orders, mut failed) = (0, 0, Vec::new());
     for seed in seeds {
+        count += 1;
         match simulate(seed, None) {
             Ok(run) => {
                 println!("seed {seed}: {} orders, {}", run.orders, run.tally);
@@ -105,8 +106,14 @@ fn seeds_as_asked_for() {
             .parse()
             .unwrap_or_else(|_| panic!("{name} is no number"))
     };
-    let from = number("WASMART_FROM_SEED");
-    simulate_all(from..from + number("WASMART_SEEDS"));
+    let (from, count) = (number("WASMART_FROM_SEED"), number("WASMART_SEEDS"));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let own = (from..from + count).skip(thread).step_by(threads);
+            scope.spawn(|| simulate_all(own));
+        }
+    });
 }
 
 #[test]
