@@ -10,5 +10,6 @@ mod http;
 mod key_value;
 mod limits;
 mod redis_server;
+mod simulation;
 mod sqlite;
 mod stop;

@@ -45,6 +45,8 @@ async fn handle(request: Request) -> Response<BoxBody> {
             .await
             .map(Json::from)
             .map_err(debug),
+        "now" => Ok(json!(now())),
+        "random" => Ok(json!(random())),
         "environment" => Ok(json!(std::env::vars().collect::<Vec<_>>())),
         "fetch" => fetch(&query).await,
         "sql" => sql(&query, request).await,
@@ -62,6 +64,18 @@ async fn handle(request: Request) -> Response<BoxBody> {
     let mut response = Response::new(box_body(FullBody::new(Bytes::from(body))));
     *response.status_mut() = StatusCode::from_u16(status).expect("a status");
     response
+}
+
+/// Milliseconds since the Unix epoch.
+fn now() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |now| now.as_millis() as u64)
+}
+
+/// What the standard library takes for random, drawn anew in each thread of each instance.
+fn random() -> String {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(0).to_string()
 }
 
 /// Keeps each message in the database, unless it asks for something else.
