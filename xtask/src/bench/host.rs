@@ -17,13 +17,13 @@ pub struct Host {
 }
 
 impl Host {
-    /// Starts a host in `folder`, its channels in process or on a Redis; gives how long it took until it
-    /// served.
+    /// Starts a host in `folder`, with values for some of the application's variables; gives how long it
+    /// took until it served.
     pub fn start(
         binary: &Path,
         folder: &Path,
         keys: &KeySet,
-        redis: Option<&str>,
+        variables: &[(&str, &str)],
     ) -> anyhow::Result<(Duration, Host)> {
         let begun = Instant::now();
         let mut command = Command::new(binary);
@@ -31,12 +31,9 @@ impl Host {
             .args(["up", "--listen", "127.0.0.1:0", "--from"])
             .arg(root().join("spin.toml"))
             .current_dir(folder)
-            .env("RUST_LOG", "warn")
+            .env("RUST_LOG", "error")
             .stdout(Stdio::piped());
-        if let Some(url) = redis {
-            command.args(["--redis", url]).env("RUST_LOG", "error");
-        }
-        for (name, value) in keys.variables() {
+        for (name, value) in keys.variables().iter().chain(variables) {
             command.env(format!("SPIN_VARIABLE_{}", name.to_uppercase()), value);
         }
         command.env("SPIN_VARIABLE_ADMIN_EMAIL", ADMIN.email);

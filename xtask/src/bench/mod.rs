@@ -50,11 +50,11 @@ impl Bench {
     }
 
     fn measure(&self, binary: &Path, folder: &Path, keys: &KeySet) -> anyhow::Result<()> {
-        let (cold, host) = Host::start(binary, folder, keys, None)?;
+        let (cold, host) = Host::start(binary, folder, keys, &[])?;
         row("host start, no compiled code kept", &ms(cold));
         drop(host);
         let begun = Instant::now();
-        let (warm, host) = Host::start(binary, folder, keys, None)?;
+        let (warm, host) = Host::start(binary, folder, keys, &[])?;
         row("host start, compiled code kept", &ms(warm));
         let shop = Shop::open(host.base.clone())?;
         shop.settle_one()?;

@@ -18,7 +18,13 @@ const PATIENCE: Duration = Duration::from_secs(180);
 pub fn measure(binary: &Path, folder: &Path, keys: &KeySet, orders: usize) -> anyhow::Result<()> {
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let redis = Redis::start(port)?;
-    let (_, host) = Host::start(binary, folder, keys, Some(&redis.url()))?;
+    let variables = [
+        ("redis_url", &*redis.url()),
+        // The outage is not to be longer than the orders may wait, or they would be canceled.
+        ("step_deadline_ms", "600000"),
+        ("saga_deadline_ms", "600000"),
+    ];
+    let (_, host) = Host::start(binary, folder, keys, &variables)?;
     let shop = Shop::open(host.base.clone())?;
     shop.settle_one()?;
 
