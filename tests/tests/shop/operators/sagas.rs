@@ -123,7 +123,6 @@ async fn a_saga_is_turned_round_by_an_operator_and_a_dry_run_changes_nothing() {
     shop.redis.start_again();
     shop.until_it_listens().await;
     for order in [&paid, &stuck] {
-        shop.run(&["saga", "redrive", order]);
         let order = shop.ann.wait_for(order, "canceled").await;
         assert_eq!(order["reason"], "canceled_by_staff");
     }
