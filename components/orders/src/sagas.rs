@@ -133,7 +133,10 @@ pub async fn show(_: Operator, Id(id): Id) -> Result<Json<SagaDetail>, Problem> 
 /// `POST …/sagas/{id}/redrive`: sends what is unanswered again, now.
 pub async fn redrive(_: Operator, Id(id): Id) -> Result<Json<SagaDetail>, Problem> {
     let tx = Db::open(&SERVICE).await?.begin().await?;
-    find(&tx, &id).await?;
+    let saga = detail(&tx, &id).await?.saga;
+    if saga.waits_for.is_empty() {
+        return Err(nothing_to("send again", &saga));
+    }
     outbox::hurry(&tx, &id).await?;
     tx.commit().await?;
     outbox::drain(&SERVICE).await;
@@ -152,8 +155,12 @@ pub async fn compensate(
     }
     let tx = Db::open(&SERVICE).await?.begin().await?;
     let mut order = find(&tx, &id).await?;
+    let before = detail(&tx, &id).await?;
     if input.dry_run {
-        return detail(&tx, &id).await.map(Json);
+        return Ok(Json(before));
+    }
+    if before.undo.steps.is_empty() {
+        return Err(nothing_to("undo", &before.saga));
     }
     let cancel = Event::Cancel(Reason::CanceledByStaff);
     runner::advance(&tx, &mut order, cancel)
@@ -164,6 +171,12 @@ pub async fn compensate(
     outbox::drain(&SERVICE).await;
     let db = Db::open(&SERVICE).await?;
     detail(&db, &id).await.map(Json)
+}
+
+/// An operator who asks for what has no effect is told so: they would wait for it.
+fn nothing_to(do_what: &str, saga: &SagaView) -> Problem {
+    let detail = format!("The order is {}; there is nothing to {do_what}", saga.state);
+    Problem::conflict("wrong-state", detail)
 }
 
 async fn find(db: &Db, id: &str) -> Result<Order, Problem> {

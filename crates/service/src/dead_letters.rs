@@ -5,7 +5,7 @@ use crate::Service;
 use crate::clock::rfc3339;
 use crate::db::Db;
 use crate::http::{Id, Page, Problem, internal_only};
-use crate::inbox::{Handler, Refusal, take_in_again};
+use crate::inbox::{Handler, take_in_again};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::{HeaderMap, StatusCode};
@@ -92,8 +92,7 @@ async fn redrive(
     };
     match take_in_again(service, event, id, handler).await {
         Ok(()) => Ok(StatusCode::NO_CONTENT),
-        Err(Refusal::Poison(reason)) => Err(still_dead(reason)),
-        Err(Refusal::Db(error)) => Err(error.into()),
+        Err(refusal) => Err(refusal.for_good().map_or_else(Problem::from, still_dead)),
     }
 }
 

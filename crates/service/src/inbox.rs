@@ -38,7 +38,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// The reason, when the event will never be taken in; the error, when it may be later.
-    fn for_good(self) -> Result<String, DbError> {
+    pub(crate) fn for_good(self) -> Result<String, DbError> {
         match self {
             Refusal::Poison(reason) => Ok(reason),
             Refusal::Db(error @ (DbError::Constraint(_) | DbError::Shape { .. })) => {

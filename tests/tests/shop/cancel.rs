@@ -1,14 +1,18 @@
 //! Canceling, from every state in which one may.
 
-use crate::harness::App;
 use crate::harness::actor::PLENTY;
+use crate::harness::{Actor, App};
 use crate::on_both_channels;
+use futures::future::join_all;
 use serde_json::json;
+use std::collections::HashMap;
+use std::time::Duration;
 
 on_both_channels!(
     a_draft_is_canceled_and_nothing_else_happens,
     a_paid_order_is_refunded_and_released,
-    an_order_canceled_on_its_way_ends_as_if_it_had_never_been,
+    an_order_canceled_in_any_state_ends_as_if_it_had_never_been,
+    of_cancel_and_the_step_at_the_same_moment_one_wins,
 );
 
 async fn a_draft_is_canceled_and_nothing_else_happens(app: &mut App) {
@@ -70,20 +74,97 @@ async fn a_paid_order_is_refunded_and_released(app: &mut App) {
     );
 }
 
-async fn an_order_canceled_on_its_way_ends_as_if_it_had_never_been(app: &mut App) {
-    let tea = app.manager().await.sell("Tea", 100, 50).await;
+/// How many cancellations must have met each of the states.
+const MET: usize = 3;
+
+async fn an_order_canceled_in_any_state_ends_as_if_it_had_never_been(app: &mut App) {
+    let tea = app.manager().await.sell("Tea", 1, 10_000).await;
     let customer = app.customer_with(PLENTY).await;
-    // Each cancellation meets the saga somewhere else.
-    for pause in 0..8 {
-        let id = customer.order(&tea, 3).await;
-        tokio::time::sleep(std::time::Duration::from_millis(pause * 4)).await;
-        customer.execute(&id, "cancel").await.expect(200);
-        let canceled = customer.wait_for(&id, "canceled").await;
-        assert_eq!(canceled["reason"], "canceled_by_customer");
+    // Where the cancellation found the saga, by its own account.
+    let mut met: HashMap<String, usize> = HashMap::new();
+    for round in 0..40 {
+        let states = ["reserving", "charging", "paid"];
+        if states
+            .iter()
+            .all(|s| met.get(*s).is_some_and(|n| *n >= MET))
+        {
+            break;
+        }
+        let cancel = async |number: u64| {
+            let id = customer.order(&tea, 1).await;
+            // Spread over the way to paid, which takes some 15 ms on a machine at rest.
+            let pause = (round * 7 + number * 11) % 60;
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            customer.execute(&id, "cancel").await.expect(200);
+            id
+        };
+        for id in join_all((0..8).map(cancel)).await {
+            let canceled = customer.wait_for(&id, "canceled").await;
+            assert_eq!(canceled["reason"], "canceled_by_customer");
+            let moves = customer.moves(&id).await;
+            let cancel = moves.iter().find(|(_, event)| event == "cancel_requested");
+            let (state, _) = cancel.unwrap_or_else(|| panic!("{moves:?}"));
+            *met.entry(state.clone()).or_default() += 1;
+        }
+    }
+    for state in ["reserving", "charging", "paid"] {
+        assert!(
+            met.get(state).is_some_and(|n| *n >= MET),
+            "{state}: {met:?}"
+        );
     }
     app.quiet().await;
     assert_eq!(customer.balance().await, PLENTY);
-    assert_eq!(customer.item(&tea).await["available"], 50);
+    let item = customer.item(&tea).await;
+    let levels = (&item["available"], &item["reserved"]);
+    assert_eq!(levels, (&json!(10_000), &json!(0)));
+}
+
+async fn of_cancel_and_the_step_at_the_same_moment_one_wins(app: &mut App) {
+    let manager = app.manager().await;
+    let tea = manager.sell("Tea", 1, 10_000).await;
+    let customer = app.customer_with(PLENTY).await;
+    let race = async |number: u64| {
+        let id = customer.draft(&tea, 1).await;
+        let answers = at_once((&customer, "confirm"), (&customer, "cancel"), &id, number).await;
+        // A draft can be canceled, and so can what follows it.
+        assert!([(200, 200), (409, 200)].contains(&answers), "{answers:?}");
+        customer.wait_for(&id, "canceled").await;
+
+        let id = customer.order(&tea, 1).await;
+        customer.wait_for(&id, "paid").await;
+        let answers = at_once((&manager, "complete"), (&customer, "cancel"), &id, number).await;
+        let end = match answers {
+            (200, 409) => "completed",
+            (409, 200) => "canceled",
+            _ => panic!("complete and cancel: {answers:?}"),
+        };
+        customer.wait_for(&id, end).await;
+        end
+    };
+    let ends = join_all((0..16).map(race)).await;
+    app.quiet().await;
+    let sold = ends.iter().filter(|end| **end == "completed").count();
+    let item = customer.item(&tea).await;
+    let levels = (&item["available"], &item["reserved"]);
+    assert_eq!(levels, (&json!(10_000 - sold), &json!(0)));
+    let spent = i64::try_from(sold).expect("few");
+    assert_eq!(customer.balance().await, PLENTY - spent);
+}
+
+/// Two things done to an order at the same moment, each in turn a little earlier than the other: the
+/// status of each answer.
+async fn at_once(
+    one: (&Actor, &str),
+    other: (&Actor, &str),
+    order: &str,
+    number: u64,
+) -> (u16, u16) {
+    let act = async |(who, action): (&Actor, &str), pause: u64| {
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        who.execute(order, action).await.status
+    };
+    futures::join!(act(one, number % 3), act(other, number / 3 % 3))
 }
 
 #[tokio::test(flavor = "multi_thread")]

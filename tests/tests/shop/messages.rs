@@ -12,6 +12,8 @@ on_both_channels!(
     a_command_repeated_ten_times_has_one_effect,
     an_answer_repeated_or_late_changes_nothing,
     what_is_poisonous_does_not_spoil_the_rest_of_its_batch,
+    poison_among_the_sagas_own_messages_holds_up_no_order,
+    a_batch_of_a_megabyte_is_taken_in_whole,
 );
 
 /// A CloudEvent as the services send it; its id is new.
@@ -254,4 +256,91 @@ async fn what_is_poisonous_does_not_spoil_the_rest_of_its_batch(app: &mut App) {
     pass(app, "notifications").await;
     app.quiet().await;
     assert_eq!(ann.get("/notifications").await.data().len(), 3);
+}
+
+/// Poison of every kind, first, in the middle and last of a batch whose other messages belong to an
+/// order: they have their effect.
+async fn poison_among_the_sagas_own_messages_holds_up_no_order(app: &mut App) {
+    let tea = app.manager().await.sell("Tea", 100, 50).await;
+    let ann = app.customer_with(PLENTY).await;
+    let order = ann.order(&tea, 2).await;
+    ann.wait_for(&order, "paid").await;
+    app.quiet().await;
+
+    let nobodys = || json!({"order_id": "00000000-0000-7000-8000-000000000000"});
+    let undo = json!({"order_id": order});
+    let poisons = [
+        json!(null),
+        event("/tests", "order.stolen", &order, undo.clone()),
+        event("/tests", "stock.reserve", &order, json!({"order_id": 7})),
+        event(
+            "/tests",
+            "payment.charge",
+            &order,
+            json!({"order_id": order, "amount": "all"}),
+        ),
+        event("/tests", "stock.reserved", "none", nobodys()),
+        event("/tests", "payment.charged", &order, json!([])),
+        event("/tests", "stock.released", "none", nobodys()),
+    ];
+    // The undo as orders would send it; only with each of them taken in can the shop be as before.
+    for (channel, command) in [
+        ("payments", "payment.refund"),
+        ("stock_changes", "stock.release"),
+    ] {
+        let mut batch = vec![];
+        for poison in &poisons {
+            batch.extend([
+                poison.clone(),
+                event("/tests", command, &order, undo.clone()),
+            ]);
+        }
+        batch.push(event("/tests", "order.stolen", &order, json!({})));
+        publish(app, channel, &batch).await;
+        app.expect_dead_letters(poisons.len() + 1);
+        pass(app, channel).await;
+    }
+    assert_eq!(ann.balance().await, PLENTY);
+    assert_eq!(ann.item(&tea).await["available"], 50);
+    // The order takes no notice of answers that it does not wait for; the customer calls it off, and
+    // all that is to be undone has been.
+    ann.execute(&order, "cancel").await.expect(200);
+    ann.wait_for(&order, "canceled").await;
+
+    // The answers of another order, among poison.
+    let mut batch = vec![event("/tests", "stock.stolen", &order, json!({}))];
+    for answer in ["stock.released", "stock.committed"] {
+        batch.push(event("/stock", answer, &order, undo.clone()));
+        batch.push(event("/tests", answer, "none", nobodys()));
+    }
+    let letters = batch.len() - 2;
+    publish(app, "stock_changes_status", &batch).await;
+    app.expect_dead_letters(letters);
+    pass(app, "stock_changes_status").await;
+    let next = ann.order(&tea, 1).await;
+    ann.wait_for(&next, "paid").await;
+}
+
+/// Thousands of events in one message: undoes of what never was, which every participant answers.
+async fn a_batch_of_a_megabyte_is_taken_in_whole(app: &mut App) {
+    let tea = app.manager().await.sell("Tea", 100, 50).await;
+    let ann = app.customer_with(PLENTY).await;
+    app.quiet().await;
+    let mut batch = vec![];
+    let mut bytes = 0;
+    while bytes < 1_000_000 {
+        let data = json!({"user_id": ann.id, "amount": 1, "balance": 1, "currency": "EUR"});
+        let notice = event("/tests", "deposit.accepted", &ann.id, data);
+        bytes += notice.to_string().len();
+        batch.push(notice);
+    }
+    let (ours, events) = (i64::try_from(batch.len()).expect("few"), batch.len());
+    assert!(events > 2_000, "only {events}");
+    publish(app, "notifications", &batch).await;
+    // What comes after it is not held up for long.
+    let order = ann.order(&tea, 1).await;
+    ann.wait_for(&order, "paid").await;
+    pass(app, "notifications").await;
+    let sql = "SELECT count(*) FROM notifications.notifications WHERE kind = 'deposit.accepted'";
+    assert_eq!(app.books().number(sql), ours + 1);
 }

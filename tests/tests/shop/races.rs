@@ -1,12 +1,16 @@
 //! Many at once.
 
-use crate::harness::actor::PLENTY;
+use crate::harness::actor::{PLENTY, id_of, order_of};
 use crate::harness::{Actor, App};
 use crate::on_both_channels;
 use futures::future::join_all;
 use serde_json::json;
 
-on_both_channels!(twenty_buyers_of_five_pieces_are_served_five_times);
+on_both_channels!(
+    twenty_buyers_of_five_pieces_are_served_five_times,
+    a_hundred_orders_at_once_for_one_piece_and_for_ten,
+    baskets_of_scarce_items_in_every_order_get_all_or_nothing,
+);
 
 async fn twenty_buyers_of_five_pieces_are_served_five_times(app: &mut App) {
     let rare = app.manager().await.sell("Rare tea", 1_000, 5).await;
@@ -29,6 +33,68 @@ async fn twenty_buyers_of_five_pieces_are_served_five_times(app: &mut App) {
         left += buyer.balance().await;
     }
     assert_eq!(left, 20 * PLENTY - 5 * 1_000);
+}
+
+/// The orders are distinct and all at once; ten accounts make them, as registering is not the question.
+async fn a_hundred_orders_at_once_for_one_piece_and_for_ten(app: &mut App) {
+    let manager = app.manager().await;
+    let accounts = join_all((0..10).map(|_| app.customer_with(PLENTY))).await;
+    let mut paid = 0;
+    for pieces in [1, 10] {
+        let rare = manager.sell("Rare tea", 100, pieces).await;
+        let order = async |buyer: &Actor| buyer.order(&rare, 1).await;
+        join_all((0..100).map(|number| order(&accounts[number % 10]))).await;
+        app.quiet().await;
+        paid += pieces;
+        let count = |which: &str| {
+            let sql = format!("SELECT count(*) FROM orders.orders WHERE {which}");
+            app.books().number(&sql)
+        };
+        assert_eq!(count("state = 'paid'"), paid);
+        let others = count("state = 'canceled' AND reason = 'out_of_stock'");
+        assert_eq!(others + paid, count("true"));
+        let item = manager.item(&rare).await;
+        let levels = (&item["available"], &item["reserved"]);
+        assert_eq!(levels, (&json!(0), &json!(pieces)));
+    }
+    let mut left = 0;
+    for account in &accounts {
+        left += account.balance().await;
+    }
+    assert_eq!(left, 10 * PLENTY - 100 * paid);
+}
+
+/// Every basket wants one of each of three items, of which there are few: whoever gets one gets all.
+async fn baskets_of_scarce_items_in_every_order_get_all_or_nothing(app: &mut App) {
+    const ORDERS: [[usize; 3]; 6] = [
+        [0, 1, 2],
+        [0, 2, 1],
+        [1, 0, 2],
+        [1, 2, 0],
+        [2, 0, 1],
+        [2, 1, 0],
+    ];
+    let manager = app.manager().await;
+    let mut items = Vec::new();
+    // The pot is the scarcest; there are cups and spoons left over in the end.
+    for (name, pieces) in [("Cup", 9), ("Pot", 7), ("Spoon", 8)] {
+        items.push(manager.sell(name, 10, pieces).await);
+    }
+    let buyers = join_all((0..4).map(|_| app.customer_with(PLENTY))).await;
+    let order = async |number: usize| {
+        let places = ORDERS[number % ORDERS.len()];
+        let basket = places.map(|place| (items[place].as_str(), 1));
+        buyers[number % 4].order_basket(&basket).await
+    };
+    join_all((0..36).map(order)).await;
+    app.quiet().await;
+    let sql = "SELECT count(*) FROM orders.orders WHERE state = 'paid'";
+    assert_eq!(app.books().number(sql), 7);
+    for (item, left) in items.iter().zip([2, 0, 1]) {
+        let item = manager.item(item).await;
+        let levels = (&item["available"], &item["reserved"]);
+        assert_eq!(levels, (&json!(left), &json!(7)), "{item}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,14 +124,14 @@ async fn baskets_in_different_order_do_not_block_each_other() {
         manager.sell("Pot", 10, 100).await,
     );
     let customer = app.customer_with(PLENTY).await;
-    let basket = |first: &str, second: &str| json!({"lines": [{"item_id": first, "quantity": 2}, {"item_id": second, "quantity": 1}]});
+    let basket = |first: &str, second: &str| order_of(&[(first, 2), (second, 1)]);
     let orders = join_all((0..10).map(async |n| {
         let basket = if n % 2 == 0 {
             basket(&cup, &pot)
         } else {
             basket(&pot, &cup)
         };
-        crate::harness::actor::id_of(&customer.post("/orders", &basket).await.expect(201))
+        id_of(&customer.post("/orders", &basket).await.expect(201))
     }))
     .await;
     for order in orders {

@@ -2,12 +2,16 @@
 
 use crate::harness::answer::Answer;
 use crate::harness::app::Address;
-use crate::harness::wait::eventually;
+use crate::harness::wait::{PATIENCE, PAUSE, eventually};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
 /// Enough for most purchases here: a hundred, in cents.
 pub const PLENTY: i64 = 10_000;
+
+/// After this time a client that insists hangs up and tries again.
+const A_LONG_WAIT: Duration = Duration::from_secs(10);
 
 /// Somebody with a browser, logged in or not.
 #[derive(Clone)]
@@ -120,11 +124,6 @@ impl Actor {
             .unwrap_or_else(|error| panic!("{error:?}"))
     }
 
-    /// Sends a request that may be cut off; none if no answer came.
-    pub async fn try_send(&self, request: RequestBuilder) -> Option<Answer> {
-        self.receive(request).await.ok().map(Answer::checked)
-    }
-
     async fn receive(&self, request: RequestBuilder) -> Result<Answer, reqwest::Error> {
         let request = request.build()?;
         let asked = format!("{} {}", request.method(), request.url().path());
@@ -137,6 +136,31 @@ impl Actor {
             headers,
             body,
         })
+    }
+
+    /// `POST` with a key, again and again until the shop has decided: what a client does that hears
+    /// nothing, or that it shall come again.
+    pub async fn insist(&self, key: &str, path: &str, body: &Value) -> Answer {
+        let begun = Instant::now();
+        // Not `eventually`: its closure can't go to another thread, and buyers do.
+        while begun.elapsed() < PATIENCE {
+            let request = self.request("POST", path);
+            let request = request.header("idempotency-key", key).json(body);
+            let answer = self.receive(request.timeout(A_LONG_WAIT)).await;
+            match answer.map(Answer::well_formed) {
+                Ok(answer) if answer.status < 500 => return answer,
+                _ => tokio::time::sleep(PAUSE).await,
+            }
+        }
+        panic!("no answer to {path} under {key}");
+    }
+
+    /// The same person, at another host of the shop.
+    pub fn at(&self, address: &Address) -> Actor {
+        Actor {
+            address: address.clone(),
+            ..self.clone()
+        }
     }
 
     /// `GET`
@@ -200,8 +224,18 @@ impl Actor {
 
     /// Orders so many of one item.
     pub async fn order(&self, item: &str, quantity: i64) -> String {
-        let order = json!({"lines": [{"item_id": item, "quantity": quantity}]});
-        id_of(&self.post("/orders", &order).await.expect(201))
+        self.order_basket(&[(item, quantity)]).await
+    }
+
+    /// Orders so many of each of these items.
+    pub async fn order_basket(&self, basket: &[(&str, i64)]) -> String {
+        id_of(&self.post("/orders", &order_of(basket)).await.expect(201))
+    }
+
+    /// Orders one piece under a key, until it is answered.
+    pub async fn order_once(&self, key: &str, item: &str) -> String {
+        let order = order_of(&[(item, 1)]);
+        id_of(&self.insist(key, "/orders", &order).await.expect(201))
     }
 
     /// Begins an order without confirming it.
@@ -250,13 +284,17 @@ impl Actor {
 
     /// What an order went through, as `event` of each row.
     pub async fn history(&self, order: &str) -> Vec<String> {
-        let rows = self
-            .get(&format!("/orders/{order}/events"))
-            .await
-            .expect(200)
-            .data();
+        let rows = self.moves(order).await.into_iter();
+        rows.map(|(_, event)| event).collect()
+    }
+
+    /// What an order went through: the state it was in, and what happened to it there.
+    pub async fn moves(&self, order: &str) -> Vec<(String, String)> {
+        let rows = self.get(&format!("/orders/{order}/events")).await;
+        let rows = rows.expect(200).data();
+        let text = |row: &Value, name: &str| row[name].as_str().unwrap_or_default().to_owned();
         rows.iter()
-            .map(|row| row["event"].as_str().unwrap_or_default().to_owned())
+            .map(|row| (text(row, "from"), text(row, "event")))
             .collect()
     }
 
@@ -272,6 +310,12 @@ impl Actor {
             .map(|n| n["kind"].as_str().unwrap_or_default().to_owned())
             .collect()
     }
+}
+
+/// The body that orders so many of each of these items.
+pub fn order_of(basket: &[(&str, i64)]) -> Value {
+    let line = |(item, quantity): &(&str, i64)| json!({"item_id": item, "quantity": quantity});
+    json!({"lines": basket.iter().map(line).collect::<Vec<_>>()})
 }
 
 /// The `id` of what an answer shows.

@@ -4,10 +4,13 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::Value;
 
 /// Words of the inside; none of them may reach a client.
-const SECRETS: [&str; 8] = [
+const SECRETS: [&str; 11] = [
     "SELECT ",
     "INSERT ",
     "sqlite",
+    "disk I/O",
+    "database",
+    ".db",
     "panicked",
     ".rs:",
     "/root/",
@@ -29,13 +32,21 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Checks what every answer owes: no 5xx; each error a problem with a stable type; nothing of
-    /// the inside.
+    /// Checks what every answer owes: no 5xx, and [`Answer::well_formed`].
     ///
     /// # Panics
     /// When it does not hold.
     pub fn checked(self) -> Answer {
         assert!(self.status < 500, "{self}");
+        self.well_formed()
+    }
+
+    /// Checks what an answer owes even when the shop is at fault: each error is a problem with a stable
+    /// type, and tells nothing of the inside.
+    ///
+    /// # Panics
+    /// When it does not hold.
+    pub fn well_formed(self) -> Answer {
         for secret in SECRETS {
             assert!(!self.body.contains(secret), "tells {secret:?}: {self}");
         }

@@ -28,7 +28,12 @@ impl Address {
 
     /// `http://127.0.0.1:12345`
     pub fn url(&self) -> String {
-        format!("http://{}", self.0.lock().expect("no panic while held"))
+        format!("http://{}", self.socket())
+    }
+
+    /// The address and the port.
+    pub fn socket(&self) -> SocketAddr {
+        *self.0.lock().expect("no panic while held")
     }
 
     /// The shop has moved.
@@ -183,15 +188,8 @@ impl App {
 
     /// The end of a test: once all is quiet, the books must add up.
     pub async fn finish(mut self) {
-        self.quiet().await;
-        let faults = self
-            .books()
-            .faults(self.dead_letters.load(Ordering::Relaxed));
-        assert!(
-            faults.is_empty(),
-            "the books are wrong:\n  {}",
-            faults.join("\n  ")
-        );
+        let dead_letters = self.dead_letters.load(Ordering::Relaxed);
+        check_when_quiet(&self.databases(), dead_letters).await;
         if let Some(running) = self.running.take() {
             running.stop().await;
         }
@@ -232,4 +230,15 @@ pub async fn wait_until_quiet(databases: &Path) {
         (quiet >= 3).then_some(())
     })
     .await;
+}
+
+/// Waits until nothing is under way, and checks that the books add up with so many dead letters.
+pub async fn check_when_quiet(databases: &Path, dead_letters: usize) {
+    wait_until_quiet(databases).await;
+    let faults = Books::open(databases).faults(dead_letters);
+    assert!(
+        faults.is_empty(),
+        "the books are wrong:\n  {}",
+        faults.join("\n  ")
+    );
 }

@@ -49,9 +49,14 @@ impl Books {
 
     /// The number that a query gives.
     pub fn number(&self, sql: &str) -> i64 {
-        let rows = self.ask(|shop| shop.rows(sql));
+        let rows = self.rows(sql);
         let number = rows.first().and_then(|row| row.parse().ok());
         number.unwrap_or_else(|| panic!("{sql} gives no number"))
+    }
+
+    /// The rows that a query gives, each as text.
+    pub fn rows(&self, sql: &str) -> Vec<String> {
+        self.ask(|shop| shop.rows(sql))
     }
 
     /// How many rows each table has: what must stay the same when a request is refused.
@@ -59,7 +64,7 @@ impl Books {
         let services = self.0.as_ref().map(Shop::services).unwrap_or_default();
         let tables = services.iter().flat_map(|service| {
             let sql = format!("SELECT name FROM {service}.sqlite_master WHERE type = 'table'");
-            let names = self.ask(|shop| shop.rows(&sql)).into_iter();
+            let names = self.rows(&sql).into_iter();
             let own = names.filter(|table| !table.starts_with("sqlite_"));
             own.map(move |table| format!("{service}.{table}"))
         });

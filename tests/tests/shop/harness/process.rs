@@ -18,6 +18,8 @@ pub struct Process {
     child: Child,
     address: Address,
     folder: PathBuf,
+    /// A program that is given the command to run; none if empty.
+    wrapper: Vec<String>,
     options: Vec<String>,
 }
 
@@ -29,11 +31,21 @@ impl Process {
 
     /// As [`Process::start`], with more options.
     pub fn start_with(folder: &Path, options: &[&str]) -> Process {
+        Process::start_through(&[], folder, options)
+    }
+
+    /// As [`Process::start_with`], run by another program: `["/usr/bin/nice", "-n", "5"]`.
+    pub fn start_through(wrapper: &[&str], folder: &Path, options: &[&str]) -> Process {
+        let owned = |words: &[&str]| -> Vec<String> {
+            words.iter().map(|word| (*word).to_owned()).collect()
+        };
+        let (wrapper, options) = (owned(wrapper), owned(options));
         let mut process = Process {
-            child: spawn(folder, options),
+            child: spawn(&wrapper, folder, &options),
             address: Address::new(([127, 0, 0, 1], 0).into()),
             folder: folder.to_owned(),
-            options: options.iter().map(|option| (*option).to_owned()).collect(),
+            wrapper,
+            options,
         };
         process.find_address();
         process
@@ -46,9 +58,32 @@ impl Process {
 
     /// Starts again on the same folder, after [`Process::kill`].
     pub fn start_again(&mut self) {
-        let options: Vec<&str> = self.options.iter().map(String::as_str).collect();
-        self.child = spawn(&self.folder, &options);
+        self.child = spawn(&self.wrapper, &self.folder, &self.options);
         self.find_address();
+    }
+
+    /// Its number (pid).
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// It stays as it is and does nothing (SIGSTOP). Has happened when this returns.
+    pub fn pause(&self) {
+        signal(self.id(), "STOP");
+        let stat = format!("/proc/{}/stat", self.id());
+        let stopped = || {
+            let stat = std::fs::read_to_string(&stat).unwrap_or_default();
+            // The state follows the name, which is in brackets (proc(5)).
+            stat.rsplit(") ").next().is_some_and(|s| s.starts_with('T'))
+        };
+        while !stopped() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// It goes on after [`Process::pause`] (SIGCONT).
+    pub fn resume(&self) {
+        signal(self.id(), "CONT");
     }
 
     /// `kill -9`: no good-bye.
@@ -98,12 +133,20 @@ impl Drop for Process {
     }
 }
 
-fn spawn(folder: &Path, options: &[&str]) -> Child {
+/// Sends a signal to a process, by its number.
+pub fn signal(process: u32, name: &str) {
+    let sent = Command::new("kill")
+        .args([&format!("-{name}"), &process.to_string()])
+        .status();
+    assert!(sent.is_ok_and(|status| status.success()), "kill -{name}");
+}
+
+fn spawn(wrapper: &[String], folder: &Path, options: &[String]) -> Child {
     let log = File::options()
         .create(true)
         .append(true)
         .open(folder.join(LOG));
-    let mut command = up(folder, &[]);
+    let mut command = through(wrapper, up(folder, &[]));
     command
         .args(options)
         .stdout(Stdio::piped())
@@ -111,6 +154,24 @@ fn spawn(folder: &Path, options: &[&str]) -> Child {
     command
         .spawn()
         .unwrap_or_else(|error| panic!("{command:?}: {error}"))
+}
+
+/// The same command, run by another program.
+fn through(wrapper: &[String], command: Command) -> Command {
+    let [program, arguments @ ..] = wrapper else {
+        return command;
+    };
+    let mut outer = Command::new(program);
+    outer
+        .args(arguments)
+        .arg(command.get_program())
+        .args(command.get_args())
+        .current_dir(command.get_current_dir().expect("it has one"))
+        .env_clear();
+    for (name, value) in command.get_envs() {
+        outer.env(name, value.expect("variables are only given"));
+    }
+    outer
 }
 
 /// `wasmart up` in `folder`, complete; `options` take the place of the usual ones.
@@ -141,7 +202,20 @@ pub fn set(command: &mut Command, variable: &str, value: &str) {
     command.env(format!("SPIN_VARIABLE_{}", variable.to_uppercase()), value);
 }
 
-/// Runs a command that should fail by itself, and gives its status and all it said.
+/// An operator's command, such as `saga list`, for the shop at this address.
+pub fn operator(address: &Address, words: &[&str]) -> Command {
+    let mut command = Command::new(workspace::wasmart());
+    command.env_clear().args(words);
+    command.args(["--url", &address.url()]);
+    set(
+        &mut command,
+        "internal_secret",
+        workspace::keys().internal_secret(),
+    );
+    command
+}
+
+/// Runs a command that should end by itself, and gives its status and all it said.
 pub fn said(command: &mut Command) -> (Option<i32>, String) {
     let mut child = command
         .stdout(Stdio::piped())

@@ -1,5 +1,6 @@
 //! A Redis server of a test's own.
 
+use crate::harness::process::signal;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -39,6 +40,29 @@ impl RedisServer {
     /// Where it listens.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Ends it, and all that was under way in it.
+    pub fn stop(&mut self) {
+        self.process.kill().expect("it runs");
+        self.process.wait().expect("it ends");
+    }
+
+    /// Starts it again on its port, empty, after [`RedisServer::stop`].
+    pub fn start_again(&mut self) {
+        let again = RedisServer::try_start(self.port).expect("its port is still free");
+        // The old one has ended already.
+        *self = again;
+    }
+
+    /// It stays there and answers nobody.
+    pub fn pause(&self) {
+        signal(self.process.id(), "STOP");
+    }
+
+    /// It goes on after [`RedisServer::pause`].
+    pub fn resume(&self) {
+        signal(self.process.id(), "CONT");
     }
 
     fn try_start(port: u16) -> Option<RedisServer> {

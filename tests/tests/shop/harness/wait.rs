@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 /// How long a test waits: far past what any step takes, so that only what never comes is late.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two looks.
-const PAUSE: Duration = Duration::from_millis(15);
+pub const PAUSE: Duration = Duration::from_millis(15);
 
 /// Looks again and again until `look` gives something.
 ///
