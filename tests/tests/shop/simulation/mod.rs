@@ -6,6 +6,7 @@ mod client;
 mod faults;
 mod history;
 mod market;
+mod sabotage;
 mod seeds;
 mod shop;
 mod sweep;
