@@ -14,6 +14,7 @@ pub mod guard;
 pub mod http;
 pub mod idempotency;
 pub mod inbox;
+pub mod internal;
 pub mod outbox;
 
 /// A component, as its triggers and its helpers need to know it.
