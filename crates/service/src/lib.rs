@@ -23,6 +23,9 @@ pub struct Service {
     pub name: &'static str,
     /// The versions of its database, oldest first.
     pub migrations: &'static [db::Migration],
+    /// Channels on which it sends commands. Only a reply answers those; what is sent on other channels
+    /// is answered by an acknowledgement.
+    pub commands: &'static [&'static str],
 }
 
 impl Service {

@@ -10,6 +10,7 @@ pub mod process;
 pub mod redis;
 pub mod running;
 mod spin;
+pub mod surgery;
 pub mod wait;
 pub mod workspace;
 

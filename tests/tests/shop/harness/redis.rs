@@ -41,6 +41,20 @@ impl RedisServer {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
+    /// Ends it; who is connected is cut off.
+    pub fn stop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+
+    /// Starts it again where it was.
+    ///
+    /// # Panics
+    /// When somebody else has taken its port.
+    pub fn start_again(&mut self) {
+        *self = RedisServer::try_start(self.port).expect("redis-server starts again");
+    }
+
     fn try_start(port: u16) -> Option<RedisServer> {
         let process = Command::new(PROGRAM)
             .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
@@ -65,8 +79,7 @@ impl RedisServer {
 
 impl Drop for RedisServer {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.stop();
     }
 }
 
