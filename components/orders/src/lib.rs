@@ -14,6 +14,8 @@ mod command;
 mod execute;
 mod orders;
 mod runner;
+#[cfg(feature = "sabotage")]
+mod sabotage;
 mod sagas;
 mod store;
 mod view;

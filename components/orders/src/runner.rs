@@ -42,6 +42,8 @@ pub async fn advance(
         return Ok(Err(Refused::UnknownState(order.state.clone())));
     };
     let outcome = stands.apply(event);
+    #[cfg(feature = "sabotage")]
+    let outcome = crate::sabotage::turn_undo(stands, event, outcome);
     let (saga, send, tell) = match outcome {
         Ok(Outcome::Stay) => return Ok(Ok(())),
         Ok(Outcome::Move {

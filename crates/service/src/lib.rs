@@ -16,6 +16,8 @@ pub mod idempotency;
 pub mod inbox;
 pub mod internal;
 pub mod outbox;
+#[cfg(feature = "sabotage")]
+pub mod sabotage;
 
 /// A component, as its triggers and its helpers need to know it.
 pub struct Service {

@@ -23,6 +23,7 @@ mod profiles;
 mod races;
 mod resending;
 mod restart;
+mod sabotage;
 mod strangers;
 mod versions;
 mod walkthrough;

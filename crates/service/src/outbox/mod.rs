@@ -38,6 +38,10 @@ pub fn event(service: &Service, kind: &str, subject: &str, data: &impl Serialize
 
 /// Puts an event into the outbox; it is sent by the next drain.
 pub async fn enqueue(tx: &Tx, channel: &str, event: &Event) -> Result<(), DbError> {
+    #[cfg(feature = "sabotage")]
+    if crate::sabotage::is(crate::sabotage::OUTBOX) {
+        return crate::sabotage::send_now(channel, event).await;
+    }
     let json = serde_json::to_string(event).map_err(|e| DbError::Failed(e.to_string()))?;
     let now = clock::now_ms();
     TOUCHED.store(true, Ordering::Relaxed);
