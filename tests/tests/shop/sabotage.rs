@@ -3,10 +3,11 @@
 //! shows that it is the sabotage that is found.
 
 use crate::harness::actor::PLENTY;
+use crate::harness::books::SERVICES;
 use crate::harness::running::on_spin;
 use crate::harness::{App, eventually, sabotage, workspace};
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use wasmart_host::{CallHook, HostCall, Verdict};
@@ -163,4 +164,21 @@ async fn what_ships_survives() {
         let manifest = workspace::root().join("spin.toml");
         Shop::start_from(manifest).await.survives().await;
     }
+}
+
+#[test]
+fn what_ships_cannot_be_sabotaged() {
+    let has_switch = |path: &Path| {
+        let wasm = std::fs::read(path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+        let switch = b"WASMART_SABOTAGE";
+        wasm.windows(switch.len()).any(|bytes| bytes == switch)
+    };
+    for service in SERVICES {
+        assert!(!has_switch(&workspace::component(service)), "{service}");
+    }
+    // It would be seen if it were there.
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    sabotage::manifest(folder.path(), None);
+    let built = workspace::root().join("target/wasm32-wasip2/sabotage/orders.wasm");
+    assert!(has_switch(&built));
 }
