@@ -26,16 +26,23 @@ use axum::routing::{delete, get, post, put};
 use spin_sdk::http::{IntoResponse, Request};
 use spin_sdk::{http_service, redis_subscriber};
 use wasmart_contracts::envelope::Event;
-use wasmart_service::db::{DbError, Migration, Tx};
+use wasmart_service::db::{DbError, Migration, OUTBOX_RATE, Tx};
 use wasmart_service::inbox::{self, Handled, Handler, Refusal};
 use wasmart_service::{Service, dead_letters, http};
 
 static SERVICE: Service = Service {
     name: "auth",
-    migrations: &[Migration {
-        version: 1,
-        sql: include_str!("../migrations/0001_init.sql"),
-    }],
+    migrations: &[
+        Migration {
+            version: 1,
+            sql: include_str!("../migrations/0001_init.sql"),
+        },
+        Migration {
+            version: 2,
+            sql: OUTBOX_RATE,
+        },
+    ],
+    commands: &[],
 };
 
 #[http_service]

@@ -1,13 +1,14 @@
 //! The orchestrator's side of the channels: what participants answer, as events of the saga.
 
-use crate::{runner, store};
+use crate::runner::{self, Refused};
+use crate::store;
 use wasmart_contracts::envelope::Event;
 use wasmart_contracts::messages::{
     Decline, PaymentCharged, PaymentDeclined, PaymentRefunded, Rejection, StockCommitted,
     StockRejected, StockReleased, StockReserved,
 };
 use wasmart_domain::saga::{self, Reason, State};
-use wasmart_service::db::Tx;
+use wasmart_service::db::{DbError, Tx};
 use wasmart_service::inbox::{Handled, Handler, Refusal};
 
 pub struct Orchestrator;
@@ -55,10 +56,14 @@ impl Handler for Orchestrator {
         let Some(mut order) = store::find(tx, &order_id).await? else {
             return Err(Refusal::Poison(format!("unknown order {order_id}")));
         };
-        runner::advance(tx, &mut order, happened)
-            .await?
-            .map_err(|illegal| Refusal::Poison(illegal.to_string()))?;
-        Ok(Handled::Done)
+        match runner::advance(tx, &mut order, happened).await? {
+            Ok(()) => Ok(Handled::Done),
+            Err(Refused::Illegal(illegal)) => Err(Refusal::Poison(illegal.to_string())),
+            // Not taken in, so the command is asked again until a version is back that knows the state.
+            Err(unknown @ Refused::UnknownState(_)) => {
+                Err(DbError::Failed(unknown.to_string()).into())
+            }
+        }
     }
 }
 
@@ -66,7 +71,8 @@ impl Handler for Orchestrator {
 async fn keep_prices(tx: &Tx, answer: &StockReserved) -> Result<(), Refusal> {
     let waiting = store::find(tx, &answer.order_id)
         .await?
-        .is_some_and(|order| order.saga.state == State::Reserving);
+        .and_then(|order| order.saga())
+        .is_some_and(|saga| saga.state == State::Reserving);
     if waiting {
         let prices: Vec<(&str, &str, i64)> = answer
             .lines

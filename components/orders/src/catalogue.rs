@@ -1,13 +1,13 @@
 //! Which items exist, asked of stock before an order is taken, so that a typing error is refused at
 //! once. Whether they are in stock only the reservation can tell.
 
+use http::Method;
 use serde::Deserialize;
-use spin_sdk::http::{EmptyBody, send};
 use std::collections::HashSet;
 use std::sync::Mutex;
 use wasmart_domain::order::Line;
-use wasmart_service::config;
 use wasmart_service::http::{FieldError, Problem};
+use wasmart_service::internal;
 
 /// Items known to this instance. An item never ceases to exist, so this needs no expiry; an archived
 /// one is refused by the reservation.
@@ -74,22 +74,14 @@ fn remember(ids: Vec<String>) {
 }
 
 async fn ask(ids: &[String]) -> Result<Vec<String>, String> {
-    let secret = config::get("internal_secret")
+    let path = format!("/internal/stock/items?ids={}", ids.join(","));
+    let answer = internal::request(Method::GET, "stock", &path)
         .await
         .map_err(|error| error.to_string())?;
-    let url = format!(
-        "http://stock.spin.internal/internal/stock/items?ids={}",
-        ids.join(",")
-    );
-    let request = http::Request::get(url)
-        .header("x-internal-secret", secret)
-        .body(EmptyBody::new())
-        .map_err(|error| error.to_string())?;
-    let response = send(request).await.map_err(|error| error.to_string())?;
-    if !response.status().is_success() {
-        return Err(format!("status {}", response.status()));
+    if !answer.status().is_success() {
+        return Err(format!("status {}", answer.status()));
     }
-    let body = wasmart_service::http::read_response(response).await?;
+    let body = wasmart_service::http::read_response(answer).await?;
     let answer: Answer = serde_json::from_slice(&body).map_err(|error| error.to_string())?;
     Ok(answer.known)
 }

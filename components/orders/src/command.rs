@@ -7,11 +7,13 @@ use wasmart_contracts::envelope::Event;
 use wasmart_contracts::messages::{
     Line, OrderNotice, PaymentCharge, PaymentRefund, StockCommit, StockRelease, StockReserve,
 };
-use wasmart_domain::saga::{Command, Notice, Reason};
+use wasmart_domain::saga::{Command, Notice};
 use wasmart_service::outbox;
 
-const STOCK: &str = "stock_changes";
-const PAYMENTS: &str = "payments";
+/// Commands to stock.
+pub const STOCK: &str = "stock_changes";
+/// Commands to billing.
+pub const PAYMENTS: &str = "payments";
 /// Where notices go; nothing waits for them.
 pub const NOTIFICATIONS: &str = "notifications";
 
@@ -60,7 +62,7 @@ pub fn notice(notice: Notice, order: &Order) -> (&'static str, Event) {
         number: order.number,
         total: order.total,
         currency: order.currency.clone(),
-        reason: order.saga.reason.map(Reason::as_str).map(str::to_owned),
+        reason: order.reason.clone(),
     };
     (NOTIFICATIONS, event(order, notice.event_type(), &data))
 }

@@ -14,6 +14,8 @@ mod command;
 mod execute;
 mod orders;
 mod runner;
+#[cfg(feature = "sabotage")]
+mod sabotage;
 mod sagas;
 mod store;
 mod view;
@@ -22,15 +24,26 @@ use axum::Router;
 use axum::routing::{get, post};
 use spin_sdk::http::{IntoResponse, Request};
 use spin_sdk::{http_service, redis_subscriber};
-use wasmart_service::db::{DbError, Migration};
+use wasmart_service::db::{DbError, Migration, OUTBOX_RATE};
 use wasmart_service::{Service, dead_letters, http, inbox};
 
 static SERVICE: Service = Service {
     name: "orders",
-    migrations: &[Migration {
-        version: 1,
-        sql: include_str!("../migrations/0001_init.sql"),
-    }],
+    migrations: &[
+        Migration {
+            version: 1,
+            sql: include_str!("../migrations/0001_init.sql"),
+        },
+        Migration {
+            version: 2,
+            sql: OUTBOX_RATE,
+        },
+        Migration {
+            version: 3,
+            sql: include_str!("../migrations/0003_unsettled.sql"),
+        },
+    ],
+    commands: &[command::STOCK, command::PAYMENTS],
 };
 
 #[http_service]

@@ -1,14 +1,15 @@
 //! Making, reading and editing orders.
 
+use crate::runner::{self, Refused};
 use crate::store::{self, NewOrder, Order};
 use crate::view::{EventView, OrderView};
-use crate::{SERVICE, catalogue, runner};
+use crate::{SERVICE, catalogue};
 use axum::Json;
 use axum::response::IntoResponse;
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use wasmart_domain::order::{Line, LineError, MAX_ADDRESS, Status, check_lines};
-use wasmart_domain::saga::{Event, STATES, State};
+use wasmart_domain::saga::Event;
 use wasmart_service::db::Db;
 use wasmart_service::guard::Caller;
 use wasmart_service::http::{Id, Input, Page, PageQuery, Params, Problem, canonical_id};
@@ -91,12 +92,9 @@ pub async fn list(
     Params(filter): Params<OrderFilter>,
 ) -> Result<Json<Page<OrderView>>, Problem> {
     let page = PageQuery::new(filter.limit, filter.cursor);
-    let states = match filter.status.as_deref() {
-        None => STATES.to_vec(),
-        Some(status) => states_of(status)?,
-    };
+    let status = filter.status.as_deref().map(read_status).transpose()?;
     let db = Db::open(&SERVICE).await?;
-    let orders = store::list(&db, &caller.id, &states, page.before(), page.fetch()?).await?;
+    let orders = store::list(&db, &caller.id, status, page.before(), page.fetch()?).await?;
     let ids: Vec<&str> = orders.iter().map(|order| order.id.as_str()).collect();
     let mut lines = store::lines(&db, &ids).await?;
     let mut views = Vec::with_capacity(orders.len());
@@ -131,7 +129,7 @@ pub async fn change(
     }
     let tx = Db::open(&SERVICE).await?.begin().await?;
     let order = visible(&tx, &caller, &id).await?;
-    if order.saga.state != State::Draft {
+    if order.status() != Status::Draft {
         return Err(Problem::conflict(
             "not-a-draft",
             "Only a draft can be edited",
@@ -168,11 +166,14 @@ pub async fn visible(db: &Db, caller: &Caller, id: &str) -> Result<Order, Proble
 }
 
 /// A refusal of the saga, as a client sees it.
-pub fn refuse(illegal: wasmart_domain::saga::Illegal) -> Problem {
-    let status = illegal.state.status().as_str();
+pub fn refuse(refused: Refused) -> Problem {
+    let status = match refused {
+        Refused::Illegal(illegal) => illegal.state.status(),
+        Refused::UnknownState(_) => Status::Pending,
+    };
     Problem::conflict(
         "wrong-state",
-        format!("The order is {status}; that can't be done now"),
+        format!("The order is {}; that can't be done now", status.as_str()),
     )
 }
 
@@ -208,15 +209,11 @@ fn check_address(address: Option<&str>) -> Result<(), Problem> {
     }
 }
 
-fn states_of(status: &str) -> Result<Vec<State>, Problem> {
-    let status = Status::parse(status).ok_or_else(|| {
+fn read_status(status: &str) -> Result<Status, Problem> {
+    Status::parse(status).ok_or_else(|| {
         Problem::field(
             "status",
             "must be draft, pending, paid, completed or canceled",
         )
-    })?;
-    Ok(STATES
-        .into_iter()
-        .filter(|state| state.status() == status)
-        .collect())
+    })
 }

@@ -18,8 +18,10 @@ use wasmart_service::guard::Caller;
 use wasmart_service::http::{Id, Input, Page, Params, Problem, internal_only};
 use wasmart_service::outbox::{self, Waiting};
 
-/// Sendings without an answer after which a saga is listed as needing a person: some two minutes.
-pub const NEEDS_A_PERSON_AFTER: i64 = 8;
+/// Sendings without an answer after which a saga is listed as needing a person: some two minutes …
+const NEEDS_A_PERSON_AFTER: i64 = 8;
+/// … and how long after which it is in any case.
+const NEEDS_A_PERSON_AFTER_MS: i64 = 150_000;
 const MAX_LISTED: i64 = 200;
 
 /// Whoever may look into the sagas: an administrator, or a holder of the shared secret.
@@ -63,9 +65,9 @@ pub struct Compensate {
 pub struct SagaView {
     order_id: String,
     number: i64,
-    state: &'static str,
+    state: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
+    reason: Option<String>,
     since: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     deadline: Option<String>,
@@ -190,30 +192,33 @@ async fn detail(db: &Db, id: &str) -> Result<SagaDetail, Problem> {
     let history = store::history(db, id).await?;
     Ok(SagaDetail {
         saga: saga_view(db, &order).await?,
-        undo: undo(order.saga),
+        undo: order.saga().map_or_else(Undo::impossible, undo),
         history: history.into_iter().map(EventView::of).collect(),
         order: OrderView::of(order, store::lines(db, &[id]).await?),
     })
 }
 
 async fn saga_view(db: &Db, order: &Order) -> Result<SagaView, Problem> {
-    let waiting = outbox::waiting(db, &[&order.id], command::NOTIFICATIONS).await?;
-    let needs_person = waiting
-        .iter()
-        .any(|(_, w)| w.attempts >= NEEDS_A_PERSON_AFTER);
+    let waiting = outbox::waiting(db, &order.id, command::NOTIFICATIONS).await?;
     Ok(SagaView {
         order_id: order.id.clone(),
         number: order.number,
-        state: order.saga.state.as_str(),
-        reason: order.saga.reason.map(Reason::as_str),
+        state: order.state.clone(),
+        reason: order.reason.clone(),
         since: rfc3339(order.updated_at),
         deadline: order.deadline_at.map(rfc3339),
-        needs_person: needs_person && order.saga.state.waits(),
-        waits_for: waiting
-            .into_iter()
-            .map(|(_, waiting)| WaitingView::of(waiting))
-            .collect(),
+        needs_person: needs_person(order.saga(), &waiting),
+        waits_for: waiting.into_iter().map(WaitingView::of).collect(),
     })
+}
+
+/// A saga in a state that is not known is stuck by itself. One that waits is when what it asked has long
+/// been without an answer: by the number of sendings, or by the time where nothing could be sent.
+fn needs_person(saga: Option<Saga>, waiting: &[Waiting]) -> bool {
+    let Some(saga) = saga else { return true };
+    let overdue = now_ms() - NEEDS_A_PERSON_AFTER_MS;
+    let long = |w: &Waiting| w.attempts >= NEEDS_A_PERSON_AFTER || w.created_at <= overdue;
+    saga.state.waits() && waiting.iter().any(long)
 }
 
 impl WaitingView {
@@ -223,6 +228,15 @@ impl WaitingView {
             sent: waiting.attempts,
             since: rfc3339(waiting.created_at),
             next: rfc3339(waiting.next_attempt_at),
+        }
+    }
+}
+
+impl Undo {
+    fn impossible() -> Undo {
+        Undo {
+            possible: false,
+            steps: vec![],
         }
     }
 }

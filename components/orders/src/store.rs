@@ -1,7 +1,7 @@
 //! The SQL of orders: rows in and out, no decisions.
 
 use wasmart_domain::money::CURRENCY;
-use wasmart_domain::order::Line;
+use wasmart_domain::order::{Line, Status};
 use wasmart_domain::saga::{Reason, STATES, Saga, State};
 use wasmart_service::clock::now_ms;
 use wasmart_service::db::{Db, DbError, Row, Tx};
@@ -11,7 +11,9 @@ pub struct Order {
     pub id: String,
     pub number: i64,
     pub user_id: String,
-    pub saga: Saga,
+    /// The saga's state and reason as they are stored; [`Order::saga`] is what this version makes of them.
+    pub state: String,
+    pub reason: Option<String>,
     pub total: Option<i64>,
     pub currency: String,
     pub address: Option<String>,
@@ -54,17 +56,12 @@ const ORDER: &str = "id, number, user_id, state, reason, total, currency, addres
 
 impl Order {
     fn read(row: &Row) -> Result<Order, DbError> {
-        let state = row.text(3)?;
-        let reason = row.opt_text(4)?;
         Ok(Order {
             id: row.text(0)?,
             number: row.int(1)?,
             user_id: row.text(2)?,
-            saga: Saga {
-                state: State::parse(&state)
-                    .ok_or_else(|| DbError::Failed(format!("unknown state {state}")))?,
-                reason: reason.as_deref().and_then(Reason::parse),
-            },
+            state: row.text(3)?,
+            reason: row.opt_text(4)?,
             total: row.opt_int(5)?,
             currency: row.text(6)?,
             address: row.opt_text(7)?,
@@ -74,6 +71,28 @@ impl Order {
             deadline_at: row.opt_int(11)?,
             give_up_at: row.opt_int(12)?,
         })
+    }
+
+    /// Where the saga stands. None in a state that this version does not know: a newer one wrote it,
+    /// before a roll-back. Such an order can be looked at, but nothing moves it before that version is back.
+    pub fn saga(&self) -> Option<Saga> {
+        Some(Saga {
+            state: State::parse(&self.state)?,
+            reason: self.reason.as_deref().and_then(Reason::parse),
+        })
+    }
+
+    /// The saga has moved on; the first reason stays.
+    pub fn moved_to(&mut self, saga: Saga) {
+        self.state = saga.state.as_str().to_owned();
+        let reason = saga.reason.map(|reason| reason.as_str().to_owned());
+        self.reason = self.reason.take().or(reason);
+    }
+
+    /// What the customer sees; of a state that is not known, that it is under way.
+    pub fn status(&self) -> Status {
+        self.saga()
+            .map_or(Status::Pending, |saga| saga.state.status())
     }
 }
 
@@ -143,28 +162,43 @@ pub async fn find(db: &Db, id: &str) -> Result<Option<Order>, DbError> {
     row.as_ref().map(Order::read).transpose()
 }
 
-/// A user's orders, newest first; only those in these states.
+/// A user's orders, newest first; only those of this status, if one is given.
 pub async fn list(
     db: &Db,
     user_id: &str,
-    states: &[State],
+    status: Option<Status>,
     before: &str,
     limit: i64,
 ) -> Result<Vec<Order>, DbError> {
-    let all = states.len() == STATES.len();
-    let states: Vec<&str> = states.iter().map(|state| state.as_str()).collect();
-    let states = serde_json::to_string(&states).unwrap_or_default();
+    // By what is left out, so that a state that is not known counts as [`Order::status`] says.
+    let differs = |state: &State| status.is_some_and(|status| state.status() != status);
+    let left_out = names(STATES.into_iter().filter(differs));
+    let only_known = status.is_some_and(|status| status != Status::Pending);
     let rows = db
         .query(
             &format!(
                 "SELECT {ORDER} FROM orders WHERE user_id = ?1 AND id < ?2
-                     AND (?3 OR state IN (SELECT value FROM json_each(?4)))
-                 ORDER BY id DESC LIMIT ?5"
+                     AND state NOT IN (SELECT value FROM json_each(?3))
+                     AND (NOT ?4 OR state IN (SELECT value FROM json_each(?5)))
+                 ORDER BY id DESC LIMIT ?6"
             ),
-            &[&user_id, &before, &all, &states, &limit],
+            &[
+                &user_id,
+                &before,
+                &left_out,
+                &only_known,
+                &names(STATES),
+                &limit,
+            ],
         )
         .await?;
     rows.iter().map(Order::read).collect()
+}
+
+/// The names of states, as a JSON array.
+fn names(states: impl IntoIterator<Item = State>) -> String {
+    let names: Vec<&str> = states.into_iter().map(State::as_str).collect();
+    serde_json::to_string(&names).unwrap_or_default()
 }
 
 /// The lines of these orders, in order.
@@ -220,7 +254,8 @@ pub struct Deadlines {
     pub give_up_at: Option<i64>,
 }
 
-/// Stores where the saga stands now, and the change in the history.
+/// Stores where the saga stands now, and the change in the history. The first reason stays, also one
+/// that this version does not know.
 pub async fn move_to(
     tx: &Tx,
     order: &Order,
@@ -231,7 +266,7 @@ pub async fn move_to(
     let now = now_ms();
     let reason = to.reason.map(Reason::as_str);
     tx.execute(
-        "UPDATE orders SET state = ?, reason = ?, deadline_at = ?, give_up_at = ?, updated_at = ?
+        "UPDATE orders SET state = ?, reason = coalesce(reason, ?), deadline_at = ?, give_up_at = ?, updated_at = ?
          WHERE id = ?",
         &[
             &to.state.as_str(),
@@ -249,7 +284,7 @@ pub async fn move_to(
         &[
             &order.id,
             &event,
-            &order.saga.state.as_str(),
+            &order.state,
             &to.state.as_str(),
             &reason,
             &now,
@@ -278,32 +313,52 @@ pub async fn history(db: &Db, order_id: &str) -> Result<Vec<HistoryRow>, DbError
     rows.iter().map(read).collect()
 }
 
-/// Orders whose answer is overdue, the longest first.
+/// Orders whose answer is overdue, the longest first. Only those in a state that has a deadline here:
+/// others can't be turned round, and would be in the way of those behind them.
 pub async fn overdue(db: &Db, now: i64, limit: i64) -> Result<Vec<String>, DbError> {
+    let states = names(STATES.into_iter().filter(|state| state.has_deadline()));
     let rows = db
         .query(
-            "SELECT id FROM orders WHERE deadline_at <= ? ORDER BY deadline_at LIMIT ?",
-            &[&now, &limit],
+            "SELECT id FROM orders WHERE deadline_at <= ?
+                 AND state IN (SELECT value FROM json_each(?)) ORDER BY deadline_at LIMIT ?",
+            &[&now, &states, &limit],
         )
         .await?;
     rows.iter().map(|row| row.text(0)).collect()
 }
 
-/// Sagas under way that were last changed before `changed_before`, the longest unchanged first.
+/// Whether an order's deadline is later than this.
+pub async fn any_due_after(db: &Db, latest: i64) -> Result<bool, DbError> {
+    let row = db
+        .first(
+            "SELECT 1 FROM orders WHERE deadline_at > ? LIMIT 1",
+            &[&latest],
+        )
+        .await?;
+    Ok(row.is_some())
+}
+
+/// Sets deadlines that are later than this anew.
+pub async fn redate(tx: &Tx, latest: i64, to: &Deadlines) -> Result<(), DbError> {
+    tx.execute(
+        "UPDATE orders SET deadline_at = ?, give_up_at = ? WHERE deadline_at > ?",
+        &[&to.step_at, &to.give_up_at, &latest],
+    )
+    .await
+}
+
+/// Sagas under way that were last changed before `changed_before`, the longest unchanged first; also
+/// those in a state that is not known.
 pub async fn under_way(db: &Db, changed_before: i64, limit: i64) -> Result<Vec<Order>, DbError> {
-    let waiting: Vec<&str> = STATES
-        .iter()
-        .filter(|state| state.waits())
-        .map(|state| state.as_str())
-        .collect();
-    let waiting = serde_json::to_string(&waiting).unwrap_or_default();
     let rows = db
         .query(
+            // Word for word the condition of the index.
             &format!(
-                "SELECT {ORDER} FROM orders WHERE state IN (SELECT value FROM json_each(?))
+                "SELECT {ORDER} FROM orders
+                 WHERE state NOT IN ('draft', 'paid', 'completed', 'canceled')
                      AND updated_at <= ? ORDER BY updated_at LIMIT ?"
             ),
-            &[&waiting, &changed_before, &limit],
+            &[&changed_before, &limit],
         )
         .await?;
     rows.iter().map(Order::read).collect()

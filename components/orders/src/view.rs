@@ -10,9 +10,9 @@ pub struct OrderView {
     number: i64,
     status: &'static str,
     /// Where the saga stands, finer than `status`.
-    saga: &'static str,
+    saga: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
+    reason: Option<String>,
     lines: Vec<LineView>,
     /// Minor units; there once stock has told the prices.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,11 +48,11 @@ pub struct EventView {
 impl OrderView {
     pub fn of(order: Order, lines: Vec<StoredLine>) -> OrderView {
         OrderView {
+            status: order.status().as_str(),
             id: order.id,
             number: order.number,
-            status: order.saga.state.status().as_str(),
-            saga: order.saga.state.as_str(),
-            reason: order.saga.reason.map(|reason| reason.as_str()),
+            saga: order.state,
+            reason: order.reason,
             lines: lines.into_iter().map(LineView::of).collect(),
             total: order.total,
             currency: order.currency,

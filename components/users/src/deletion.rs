@@ -2,12 +2,11 @@
 
 use crate::profiles::{allow, no_user};
 use crate::{SERVICE, store};
-use http::{Request, StatusCode};
-use spin_sdk::http::{EmptyBody, send};
-use wasmart_service::config;
+use http::{Method, StatusCode};
 use wasmart_service::db::Db;
 use wasmart_service::guard::Caller;
 use wasmart_service::http::{Id, Problem};
+use wasmart_service::internal;
 
 /// `DELETE /users/me`.
 pub async fn delete_own(caller: Caller) -> Result<StatusCode, Problem> {
@@ -40,17 +39,9 @@ async fn end(id: &str) -> Result<StatusCode, Problem> {
 }
 
 async fn end_account(id: &str) -> Result<StatusCode, Problem> {
-    let secret = config::get("internal_secret")
-        .await
-        .map_err(|error| Problem::unavailable(format!("variable internal_secret: {error}")))?;
-    let request = Request::delete(format!(
-        "http://auth.spin.internal/internal/auth/users/{id}"
-    ))
-    .header("x-internal-secret", secret)
-    .body(EmptyBody::new())
-    .map_err(|error| Problem::internal(format!("the request to auth: {error}")))?;
-    let response = send(request)
-        .await
-        .map_err(|error| Problem::unavailable(format!("auth can't be reached: {error}")))?;
-    Ok(response.status())
+    let path = format!("/internal/auth/users/{id}");
+    let answer = internal::request(Method::DELETE, "auth", &path).await;
+    answer
+        .map(|answer| answer.status())
+        .map_err(|error| Problem::unavailable(error.to_string()))
 }

@@ -15,15 +15,22 @@ use axum::Router;
 use axum::routing::{get, post};
 use spin_sdk::http::{IntoResponse, Request};
 use spin_sdk::{http_service, redis_subscriber};
-use wasmart_service::db::{DbError, Migration};
+use wasmart_service::db::{DbError, Migration, OUTBOX_RATE};
 use wasmart_service::{Service, dead_letters, http, inbox};
 
 static SERVICE: Service = Service {
     name: "users",
-    migrations: &[Migration {
-        version: 1,
-        sql: include_str!("../migrations/0001_init.sql"),
-    }],
+    migrations: &[
+        Migration {
+            version: 1,
+            sql: include_str!("../migrations/0001_init.sql"),
+        },
+        Migration {
+            version: 2,
+            sql: OUTBOX_RATE,
+        },
+    ],
+    commands: &[],
 };
 
 #[http_service]

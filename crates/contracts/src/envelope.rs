@@ -83,11 +83,14 @@ pub fn parse_batch(bytes: &[u8]) -> Vec<Parsed> {
 
 /// How much of an unreadable message is kept: enough to see what it was.
 const MAX_RAW: usize = 4096;
+/// How much of an event is kept that is not understood: all of it, in effect, as a newer version of the
+/// receiver may understand it.
+const MAX_EVENT: usize = 65_536;
 
 fn parse_event(element: Value) -> Parsed {
     let text = |name: &str| element.get(name).and_then(Value::as_str).map(str::to_owned);
     let poison = |reason: String| Poison {
-        raw: element.to_string().chars().take(MAX_RAW).collect(),
+        raw: element.to_string().chars().take(MAX_EVENT).collect(),
         id: text("id"),
         source: text("source"),
         reason,
@@ -188,6 +191,19 @@ mod tests {
         ] {
             assert!(parse_batch(&write_batch(&[changed]))[0].is_err());
         }
+    }
+
+    #[test]
+    fn an_event_of_another_version_is_kept_whole() {
+        let lines = vec!["an item of a large order"; 1_000];
+        let newer = Event {
+            dataschema: "wasmart:saga/messages@2.0.0".into(),
+            data: serde_json::json!({ "lines": lines }),
+            ..event()
+        };
+        let parsed = parse_batch(&write_batch([&newer]));
+        let kept = &parsed[0].as_ref().expect_err("another version").raw;
+        assert_eq!(serde_json::from_str::<Event>(kept).expect("whole"), newer);
     }
 
     #[test]

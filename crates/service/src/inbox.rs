@@ -141,20 +141,25 @@ async fn take_in(
     for parsed in batch {
         match parsed {
             // A refusal may come after half of the effect, so it undoes the transaction.
-            Ok(event) => answers.add(event, handle(&tx, event, handler).await?),
+            Ok(event) => answers.add(event, handle(service, &tx, event, handler).await?),
             Err(poison) => set_aside(&tx, poison, answers).await?,
         }
     }
     Ok(tx.commit().await?)
 }
 
-async fn handle(tx: &Tx, event: &Event, handler: &impl Handler) -> Result<Handled, Refusal> {
+async fn handle(
+    service: &Service,
+    tx: &Tx,
+    event: &Event,
+    handler: &impl Handler,
+) -> Result<Handled, Refusal> {
     if event.kind == ACK {
-        outbox::answered(tx, &event.payload::<Ack>()?.events).await?;
+        outbox::acknowledged(tx, service, &event.payload::<Ack>()?.events).await?;
         return Ok(Handled::Done);
     }
     if let Some(cause) = &event.causationid {
-        outbox::answered(tx, std::slice::from_ref(cause)).await?;
+        outbox::answered(tx, cause).await?;
     }
     handler.handle(tx, event).await
 }
@@ -195,7 +200,7 @@ pub(crate) async fn take_in_again(
 ) -> Result<(), Refusal> {
     let mut answers = Answers::default();
     let tx = Db::open(service).await?.begin().await?;
-    let handled = handle(&tx, &event, handler).await?;
+    let handled = handle(service, &tx, &event, handler).await?;
     answers.add(&event, handled);
     tx.execute("DELETE FROM dead_letters WHERE id = ?", &[&letter])
         .await?;

@@ -14,7 +14,10 @@ pub mod guard;
 pub mod http;
 pub mod idempotency;
 pub mod inbox;
+pub mod internal;
 pub mod outbox;
+#[cfg(feature = "sabotage")]
+pub mod sabotage;
 
 /// A component, as its triggers and its helpers need to know it.
 pub struct Service {
@@ -22,6 +25,9 @@ pub struct Service {
     pub name: &'static str,
     /// The versions of its database, oldest first.
     pub migrations: &'static [db::Migration],
+    /// Channels on which it sends commands. Only a reply answers those; what is sent on other channels
+    /// is answered by an acknowledgement.
+    pub commands: &'static [&'static str],
 }
 
 impl Service {

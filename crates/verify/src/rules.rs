@@ -156,7 +156,9 @@ pub(crate) const RULES: &[Rule] = &[
         "SELECT id, state, updated_at FROM orders.orders o
          WHERE state IN ('reserving', 'charging', 'committing', 'refunding', 'releasing')
            AND updated_at < ?now - ?patience
-           AND NOT EXISTS (SELECT 1 FROM orders.outbox b WHERE b.subject = o.id AND b.attempts >= 8)",
+           AND NOT EXISTS (SELECT 1 FROM orders.outbox b WHERE b.subject = o.id
+               AND b.channel <> 'notifications'
+               AND (b.attempts >= 8 OR b.created_at <= ?now - 150000))",
     ),
     rule(
         "nobody is told twice of the same",

@@ -5,7 +5,7 @@ use crate::harness::actor::PLENTY;
 use rusqlite::Connection;
 
 /// A falsification: in which database, what, and a word of what must be said of it.
-const FALSIFICATIONS: [(&str, &str, &str); 22] = [
+const FALSIFICATIONS: [(&str, &str, &str); 23] = [
     (
         "stock",
         "UPDATE items SET on_hand = on_hand - 1",
@@ -84,6 +84,11 @@ const FALSIFICATIONS: [(&str, &str, &str); 22] = [
         "sum of its lines",
     ),
     ("orders", "UPDATE orders SET reason = NULL", "says why"),
+    (
+        "orders",
+        "UPDATE orders SET state = 'committing', updated_at = 0 WHERE state = 'paid'",
+        "waits for ever",
+    ),
     (
         "orders",
         "DELETE FROM order_events WHERE event = 'stock.reserved'",

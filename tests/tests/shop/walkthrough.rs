@@ -1,7 +1,8 @@
 //! The walk through the shop in README.md, word for word.
 
 use crate::harness::app::ADMIN;
-use crate::harness::{App, workspace};
+use crate::harness::{Actor, App, workspace};
+use serde_json::json;
 use std::process::Command;
 
 const BEGIN: &str = "<!-- walkthrough:begin -->";
@@ -64,25 +65,36 @@ async fn the_walk_through_in_the_readme_works_word_for_word() {
     app.finish().await;
 }
 
+/// Puts the demonstration in and counts what is there then.
+async fn seed(app: &App) -> Vec<(String, i64)> {
+    let base = app.address().url();
+    let seeded = tokio::task::spawn_blocking(move || wasmart_demo::seed(&base, ADMIN.0, ADMIN.1));
+    let seeded = seeded.await.expect("no panic");
+    seeded.unwrap_or_else(|error| panic!("{error}"));
+    app.quiet().await;
+    let mut counts = app.books().counts();
+    // Each login leaves tokens behind.
+    counts.retain(|(table, _)| !table.ends_with("_tokens"));
+    counts
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn seeding_a_demonstration_twice_changes_nothing() {
     let app = App::start().await;
-    let base = app.address().url();
-    let seed = async || {
-        let base = base.clone();
-        let seeded =
-            tokio::task::spawn_blocking(move || wasmart_demo::seed(&base, ADMIN.0, ADMIN.1));
-        seeded
-            .await
-            .expect("no panic")
-            .unwrap_or_else(|error| panic!("{error}"));
-        app.quiet().await;
-        let mut counts = app.books().counts();
-        // Each login leaves tokens behind.
-        counts.retain(|(table, _)| !table.ends_with("_tokens"));
-        counts
-    };
-    let once = seed().await;
-    assert_eq!(seed().await, once);
+    let once = seed(&app).await;
+    assert_eq!(seed(&app).await, once);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deposit_that_an_interrupted_seeding_missed_is_made_by_the_next() {
+    let app = App::start().await;
+    let (user, money) = &wasmart_demo::USERS[0];
+    let account = json!({"email": user.email, "password": user.password});
+    let anonymous = app.anonymous();
+    anonymous.post("/auth/register", &account).await.expect(201);
+    seed(&app).await;
+    let ann = Actor::log_in(app.address(), user.email, user.password).await;
+    assert_eq!(ann.balance().await, *money);
     app.finish().await;
 }

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// One version of a schema.
 pub struct Migration {
-    /// 1, 2, 3 …
+    /// 1, 2, 3 … A database that is further than the component, after a roll-back, is left as it is: so a
+    /// version may add, but what the one before needs must stay.
     pub version: i64,
     /// Statements, each ended by `;` at the end of a line.
     pub sql: &'static str,

@@ -18,6 +18,10 @@ use spin_sdk::sqlite::{Connection, Error as SqliteError, Value};
 use std::ops::Deref;
 use thiserror::Error;
 
+/// What changed in the tables that all services have, after their first version: each service takes it
+/// into its own line of versions.
+pub const OUTBOX_RATE: &str = include_str!("outbox_rate.sql");
+
 /// What goes wrong with a database.
 #[derive(Debug, Error)]
 pub enum DbError {

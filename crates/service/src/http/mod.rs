@@ -8,4 +8,4 @@ mod serve;
 pub use input::{Id, Input, MAX_BODY, Params, canonical_id, read_response};
 pub use page::{Page, PageQuery};
 pub use problem::{FieldError, Problem};
-pub use serve::{internal_only, probes, serve};
+pub use serve::{INTERNAL_SECRET, internal_only, probes, serve};

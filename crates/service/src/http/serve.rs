@@ -17,6 +17,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::OnceLock;
 use tower_service::Service as _;
 
+/// The header field in which the host's tick and the services show the secret that they share.
+pub const INTERNAL_SECRET: &str = "x-internal-secret";
+
 static ROUTER: OnceLock<Router> = OnceLock::new();
 
 /// Answers one request with the component's routes. `routes` is called once per instance.
@@ -120,7 +123,7 @@ impl IntoJson for &'static str {
 pub async fn internal_only(headers: &HeaderMap) -> Result<(), Problem> {
     let secret = config::optional("internal_secret").await;
     let given = headers
-        .get("x-internal-secret")
+        .get(INTERNAL_SECRET)
         .map(HeaderValue::as_bytes)
         .unwrap_or_default();
     match secret {

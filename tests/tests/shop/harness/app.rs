@@ -49,7 +49,7 @@ pub struct App {
     address: Address,
     /// Held until the test has ended.
     _folder: TempDir,
-    _redis: Option<RedisServer>,
+    redis: Option<RedisServer>,
     dead_letters: AtomicUsize,
     customers: AtomicUsize,
 }
@@ -64,7 +64,7 @@ impl App {
     pub async fn start_with(variables: &[(&str, &str)]) -> App {
         // Spin has no channels of its own.
         let redis = on_spin().then(|| RedisServer::start("Spin").expect("Spin needs Redis"));
-        App::begin(redis, variables, None).await
+        App::begin(redis, variables, None, None).await
     }
 
     /// As [`App::start`], with somebody who interferes; `None` on Spin, which lets nobody.
@@ -73,24 +73,31 @@ impl App {
             println!("SKIPPED: {test}: not on Spin");
             return None;
         }
-        Some(App::begin(None, &[], Some(hook)).await)
+        Some(App::begin(None, &[], Some(hook), None).await)
     }
 
     /// Starts a shop whose channels are those of a real Redis; `None` where there is no Redis.
     pub async fn start_on_redis(test: &str) -> Option<App> {
         let redis = RedisServer::start(test)?;
-        Some(App::begin(Some(redis), &[], None).await)
+        Some(App::begin(Some(redis), &[], None, None).await)
+    }
+
+    /// As [`App::start`], from another manifest and with somebody who interferes. Not on Spin.
+    pub async fn start_from(manifest: PathBuf, hook: Arc<dyn CallHook>) -> App {
+        App::begin(None, &[], Some(hook), Some(manifest)).await
     }
 
     async fn begin(
         redis: Option<RedisServer>,
         variables: &[(&str, &str)],
         hook: Option<Arc<dyn CallHook>>,
+        manifest: Option<PathBuf>,
     ) -> App {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let setting = Setting {
             folder: folder.path().to_owned(),
             redis: redis.as_ref().map(RedisServer::url),
+            manifest,
             variables: all_variables(variables),
             hook,
         };
@@ -99,7 +106,7 @@ impl App {
             setting,
             address: Address::new(([127, 0, 0, 1], 0).into()),
             _folder: folder,
-            _redis: redis,
+            redis,
             dead_letters: AtomicUsize::new(0),
             customers: AtomicUsize::new(0),
         };
@@ -115,10 +122,25 @@ impl App {
 
     /// Stops the shop in good order and starts it again on the same folders.
     pub async fn restart(&mut self) {
+        self.restart_after(|_| {}).await;
+    }
+
+    /// As [`App::restart`]; in between, something happens to the folder of its databases.
+    pub async fn restart_after(&mut self, change: impl FnOnce(&Path)) {
+        self.close().await;
+        change(&self.databases());
+        self.run().await;
+    }
+
+    async fn close(&mut self) {
         if let Some(running) = self.running.take() {
             running.stop().await;
         }
-        self.run().await;
+    }
+
+    /// The end of a test whose books need not add up.
+    pub async fn stop(mut self) {
+        self.close().await;
     }
 
     /// Where the shop is.
@@ -164,6 +186,11 @@ impl App {
         manager
     }
 
+    /// The Redis server that the channels are on.
+    pub fn redis(&mut self) -> &mut RedisServer {
+        self.redis.as_mut().expect("the channels are on Redis")
+    }
+
     /// Publishes a message as if a component had.
     pub async fn publish(&self, channel: &str, message: impl Into<Vec<u8>>) {
         let running = self.running.as_ref().expect("the shop runs");
@@ -190,9 +217,7 @@ impl App {
     pub async fn finish(mut self) {
         let dead_letters = self.dead_letters.load(Ordering::Relaxed);
         check_when_quiet(&self.databases(), dead_letters).await;
-        if let Some(running) = self.running.take() {
-            running.stop().await;
-        }
+        self.close().await;
     }
 }
 

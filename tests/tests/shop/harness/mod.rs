@@ -9,7 +9,9 @@ pub mod books;
 pub mod process;
 pub mod redis;
 pub mod running;
+pub mod sabotage;
 mod spin;
+pub mod surgery;
 pub mod wait;
 pub mod workspace;
 

@@ -19,10 +19,20 @@ pub(crate) struct Setting {
     pub folder: PathBuf,
     /// Where the channels are; within the process if it is none.
     pub redis: Option<String>,
+    /// What is run, if not `spin.toml`.
+    pub manifest: Option<PathBuf>,
     /// Values for the variables of `spin.toml`.
     pub variables: Vec<(String, String)>,
     /// Interferes with what the components ask of the host.
     pub hook: Option<Arc<dyn CallHook>>,
+}
+
+impl Setting {
+    /// The description of the application.
+    pub fn manifest(&self) -> PathBuf {
+        let usual = || workspace::root().join("spin.toml");
+        self.manifest.clone().unwrap_or_else(usual)
+    }
 }
 
 /// A shop that is served.
@@ -68,7 +78,7 @@ impl Running {
 async fn embedded(setting: &Setting) -> Host {
     let root = workspace::root();
     let mut builder = Host::builder()
-        .manifest(root.join("spin.toml"))
+        .manifest(setting.manifest())
         .runtime_config(root.join("runtime-config.toml"))
         .state_dir(setting.folder.join("state"))
         .data_dir(&setting.folder)

@@ -106,7 +106,7 @@ fn spawn(setting: &Setting, address: SocketAddr, redis: &str) -> Child {
         .current_dir(&setting.folder)
         .arg("up")
         .arg("--from")
-        .arg(root.join("spin.toml"))
+        .arg(setting.manifest())
         .arg("--runtime-config-file")
         .arg(root.join("runtime-config.toml"))
         .arg("--state-dir")
