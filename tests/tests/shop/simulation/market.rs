@@ -81,6 +81,7 @@ impl<'a> Market<'a> {
 
     /// Restocks, hands over, and sets the clock.
     async fn keep_shop(&self, dice: &mut StdRng) {
+        let mut ahead = 0;
         for number in 0..ACTIONS {
             sleep(Duration::from_millis(dice.random_range(0..2_000))).await;
             let customer = &self.customers[dice.random_range(0..self.customers.len())];
@@ -97,8 +98,11 @@ impl<'a> Market<'a> {
                         .await;
                 }
                 1 if self.jump > 0 => {
-                    let forward = dice.random_bool(0.5);
-                    self.shop.jump(if forward { self.jump } else { -self.jump });
+                    // Never further off than one jump, either way.
+                    let forward = ahead < 0 || (ahead == 0 && dice.random_bool(0.5));
+                    let jump = if forward { self.jump } else { -self.jump };
+                    self.shop.jump(jump);
+                    ahead += jump;
                 }
                 _ => {
                     if let Some(order) = customer.some_order(dice) {

@@ -11,8 +11,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The seeds of every run of the suite, in two halves for two cores.
-const FIRST_HALF: std::ops::Range<u64> = 0..30;
-const SECOND_HALF: std::ops::Range<u64> = 30..60;
+const FIRST_HALF: std::ops::Range<u64> = 0..60;
+const SECOND_HALF: std::ops::Range<u64> = 60..120;
 
 /// What a run came to.
 pub struct Run {

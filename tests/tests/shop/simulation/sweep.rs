@@ -1,5 +1,6 @@
 //! The crash sweep: each ending of the saga once undisturbed, then once for every call that a component makes into
-//! the host on the way, and for both sides of its effect, interrupted just there.
+//! the host on the way, and for both sides of its effect, interrupted just there: by the end of the component's
+//! instance, and by the end of the whole process.
 
 use super::template::{PIECES, PRICE, Template, WALLET};
 use super::watch::Rules;
@@ -37,7 +38,12 @@ impl Point {
         })
     }
 
-    fn strikes(&self, after: bool) -> bool {
+    fn strikes(&self, call: &HostCall<'_>, after: bool) -> bool {
+        // A look at the clock or for randomness changes nothing and can't be stopped at: the next call is
+        // the same point.
+        if call.name.starts_with("clock.") || call.name == "random" {
+            return false;
+        }
         // Calls may overlap, so a call's own number is not known after it: the n-th to return is as good.
         let counter = if after == self.after {
             &self.calls
@@ -50,8 +56,8 @@ impl Point {
         hit
     }
 
-    fn verdict(&self, after: bool) -> Verdict {
-        if self.blow == Blow::Stop && self.strikes(after) {
+    fn verdict(&self, call: &HostCall<'_>, after: bool) -> Verdict {
+        if self.blow == Blow::Stop && self.strikes(call, after) {
             return Verdict::Stop;
         }
         Verdict::Pass
@@ -59,18 +65,18 @@ impl Point {
 }
 
 impl CallHook for Point {
-    fn before(&self, _: &HostCall<'_>) -> Verdict {
-        self.verdict(false)
+    fn before(&self, call: &HostCall<'_>) -> Verdict {
+        self.verdict(call, false)
     }
 
-    fn after(&self, _: &HostCall<'_>) -> Verdict {
-        self.verdict(true)
+    fn after(&self, call: &HostCall<'_>) -> Verdict {
+        self.verdict(call, true)
     }
 }
 
 impl Rules for Point {
-    fn kills(&self, _: &HostCall<'_>, after: bool) -> bool {
-        self.blow == Blow::Kill && self.strikes(after)
+    fn kills(&self, call: &HostCall<'_>, after: bool) -> bool {
+        self.blow == Blow::Kill && self.strikes(call, after)
     }
 }
 
@@ -158,6 +164,7 @@ fn sweep(name: &str, ending: &Ending) {
         }
     }
     println!("{name}: {swept} points swept");
+    assert!(swept > 400, "hardly anything was swept");
 }
 
 #[test]
