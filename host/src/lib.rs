@@ -28,6 +28,9 @@
 //! }
 //! ```
 //!
+//! The feature `faults`, for tests, adds a hook that every host call and every message passes, clocks that can be
+//! set, and simulations that a seed repeats (`Simulation`). Nothing of it is in a host built without.
+//!
 //! Things are named by how long they live: engine and linker once per host (`engine`), a linked component
 //! once per component (`component`), a store once per instance (`state`).
 

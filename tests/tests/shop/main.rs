@@ -8,6 +8,7 @@ mod cancel;
 mod catalogue;
 mod checker;
 mod command_line;
+mod cost;
 mod crash;
 mod drafts;
 mod endings;

@@ -87,6 +87,11 @@ impl App {
         App::begin(None, &[], Some(hook), Some(manifest)).await
     }
 
+    /// As [`App::start`], from another manifest and with commits that survive the loss of power.
+    pub async fn start_durable_from(manifest: PathBuf) -> App {
+        App::begin(None, &[("synchronous", "FULL")], None, Some(manifest)).await
+    }
+
     async fn begin(
         redis: Option<RedisServer>,
         variables: &[(&str, &str)],
