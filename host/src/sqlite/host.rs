@@ -71,7 +71,14 @@ async fn execute(
         if world.is_simulated() {
             return in_line::run(&session, &sql, &parameters).await;
         }
-        let work = move || session.with(|connection| query::run(connection, &sql, &parameters));
+        let run = |connection: &_| query::run(connection, &sql, &parameters);
+        if let Some(outcome) = session.run_quickly(&sql, run) {
+            return outcome;
+        }
+        let work = move || {
+            let run = |connection: &_| query::run(connection, &sql, &parameters);
+            session.run(&sql, run)
+        };
         let done = world.blocking(work).await;
         done.unwrap_or_else(|error| Outcome::failed(error.to_string()))
     };

@@ -2,6 +2,7 @@
 
 mod host;
 mod in_line;
+mod pace;
 mod pool;
 mod query;
 

@@ -11,6 +11,7 @@ use std::time::Instant;
 use rusqlite::Connection;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 
+use super::pace::{Pace, waits_for_nobody};
 use crate::limits::{IDLE_CONNECTIONS, SQL_STEPS_PER_CHECK, STATEMENT_CACHE, STATEMENT_TIMEOUT};
 use crate::runtime_config::Place;
 
@@ -34,6 +35,7 @@ const REPEATED_PRAGMAS: [&str; 12] = [
 pub(crate) struct Database {
     place: Place,
     idle: Mutex<Vec<Link>>,
+    pace: Pace,
 }
 
 /// A connection with what the host watches on it.
@@ -62,6 +64,7 @@ impl Database {
         Self {
             place,
             idle: Mutex::default(),
+            pace: Pace::default(),
         }
     }
 
@@ -190,13 +193,30 @@ impl Session {
 
     /// Runs `use_it` with the connection and a limit on its time. Blocks.
     pub fn with<R>(&self, use_it: impl FnOnce(&Connection) -> R) -> R {
-        let guard = lock(&self.link);
-        let link = guard
-            .as_ref()
-            .expect("the link leaves only when the session is dropped");
-        link.watch.begin();
-        let result = use_it(&link.connection);
-        link.watch.end();
+        use_link(&lock(&self.link), use_it)
+    }
+
+    /// What runs quickly enough for the thread that asks; `None` for what had better run on another.
+    pub fn run_quickly<R>(&self, sql: &str, run: impl FnOnce(&Connection) -> R) -> Option<R> {
+        if !self.database.pace.is_quick(sql) {
+            return None;
+        }
+        // Somebody else's statement on the same handle would have to be waited for.
+        let guard = self.link.try_lock().ok()?;
+        use_link(&guard, |connection| {
+            waits_for_nobody(connection, sql).then(|| self.timed(sql, || run(connection)))
+        })
+    }
+
+    /// Runs the statement and remembers how long that took. Blocks.
+    pub fn run<R>(&self, sql: &str, run: impl FnOnce(&Connection) -> R) -> R {
+        self.with(|connection| self.timed(sql, || run(connection)))
+    }
+
+    fn timed<R>(&self, sql: &str, run: impl FnOnce() -> R) -> R {
+        let begun = Instant::now();
+        let result = run();
+        self.database.pace.learn(sql, begun.elapsed());
         result
     }
 
@@ -219,6 +239,16 @@ impl Drop for Session {
             self.database.give_back(link);
         }
     }
+}
+
+fn use_link<R>(link: &Option<Link>, use_it: impl FnOnce(&Connection) -> R) -> R {
+    let link = link
+        .as_ref()
+        .expect("the link leaves only when the session is dropped");
+    link.watch.begin();
+    let result = use_it(&link.connection);
+    link.watch.end();
+    result
 }
 
 #[allow(unsafe_code, reason = "rusqlite has no safe call for it")]
