@@ -14,8 +14,11 @@ pub use migrate::Migration;
 pub use value::{Row, ToValue};
 
 use crate::Service;
-use spin_sdk::sqlite::{Connection, Error as SqliteError, Value};
+// The calls of the interface itself: the SDK's own wrapper has only the asynchronous ones.
+use spin_sdk::sqlite::wit::sqlite::Connection;
+use spin_sdk::sqlite::{Error as SqliteError, Value};
 use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
 use thiserror::Error;
 
 /// What changed in the tables that all services have, after their first version: each service takes it
@@ -76,7 +79,9 @@ pub struct Db {
     connection: Option<Connection>,
     durability: Durability,
     /// Set when the handle's state is unknown: it is then closed instead of kept.
-    spoiled: std::sync::atomic::AtomicBool,
+    spoiled: AtomicBool,
+    /// Within a transaction, which has the write lock from its beginning.
+    holds_lock: AtomicBool,
 }
 
 impl Db {
@@ -120,6 +125,7 @@ impl Db {
         loop {
             match self.run("BEGIN IMMEDIATE", vec![]).await {
                 Ok(_) => {
+                    self.holds_lock.store(true, Ordering::Relaxed);
                     return Ok(Tx {
                         db: self,
                         committed: false,
@@ -139,20 +145,34 @@ impl Db {
         let Some(connection) = &self.connection else {
             return Err(DbError::Failed("the handle is closed".into()));
         };
-        let rows = connection.execute(sql, values).await?.collect().await?;
+        if self.waits_for_nobody(sql) {
+            let rows = connection.execute(sql, &values)?.rows;
+            return Ok(rows.into_iter().map(Row::new).collect());
+        }
+        let (_, rows, end) = connection.execute_async(sql.to_owned(), values).await?;
+        let rows = rows.collect().await;
+        end.await?;
         Ok(rows.into_iter().map(Row::new).collect())
     }
 
+    /// Whether the statement waits for no other handle of this instance, so that the instance may stand still
+    /// while it runs: it reads, or it writes where the lock is held already. Such a call is several times
+    /// cheaper than one that others may run beside, which brings its rows and its end as a stream and a future.
+    fn waits_for_nobody(&self, sql: &str) -> bool {
+        let holds_lock = self.holds_lock.load(Ordering::Relaxed);
+        let begins = |word: &str| sql.starts_with(word);
+        (holds_lock && !begins("COMMIT")) || begins("SELECT")
+    }
+
     fn spoil(&self) {
-        self.spoiled
-            .store(true, std::sync::atomic::Ordering::Relaxed);
+        self.spoiled.store(true, Ordering::Relaxed);
     }
 }
 
 impl Drop for Db {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take()
-            && !self.spoiled.load(std::sync::atomic::Ordering::Relaxed)
+            && !self.spoiled.load(Ordering::Relaxed)
         {
             pool::give_back(connection, self.durability);
         }
@@ -173,15 +193,20 @@ impl Tx {
     /// Makes everything since [`Db::begin`] last.
     pub async fn commit(mut self) -> Result<(), DbError> {
         self.db.run("COMMIT", vec![]).await?;
-        self.committed = true;
+        self.end();
         Ok(())
     }
 
     /// Undoes everything since [`Db::begin`] and gives the handle back.
     pub async fn rollback(mut self) -> Result<(), DbError> {
         self.db.run("ROLLBACK", vec![]).await?;
-        self.committed = true;
+        self.end();
         Ok(())
+    }
+
+    fn end(&mut self) {
+        self.db.holds_lock.store(false, Ordering::Relaxed);
+        self.committed = true;
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::{Db, DbError, Durability};
 use crate::{Service, config};
-use spin_sdk::sqlite::Connection;
+use spin_sdk::sqlite::wit::sqlite::Connection;
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ pub(super) async fn take(service: &Service, durability: Durability) -> Result<Db
     if let Some(idle) = take_idle(durability) {
         return Ok(db(idle.connection, durability));
     }
-    let connection = Connection::open(service.name).await?;
+    let connection = Connection::open_async(service.name.to_owned()).await?;
     let db = db(connection, durability);
     let synchronous = match durability {
         Durability::Configured => configured().await,
@@ -69,6 +69,7 @@ fn db(connection: Connection, durability: Durability) -> Db {
         connection: Some(connection),
         durability,
         spoiled: false.into(),
+        holds_lock: false.into(),
     }
 }
 

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 /// Where the log of a process goes.
 const LOG: &str = "log";
+/// So many characters of it are shown when a test fails.
+const LOG_END: usize = 6_000;
 /// A start that must fail does so within this time.
 const REFUSAL: Duration = Duration::from_secs(20);
 
@@ -130,6 +132,15 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = self.log();
+            let from = log
+                .char_indices()
+                .rev()
+                .nth(LOG_END)
+                .map_or(0, |(at, _)| at);
+            eprintln!("the end of its log:\n{}", &log[from..]);
+        }
     }
 }
 

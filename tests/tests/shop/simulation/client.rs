@@ -207,15 +207,14 @@ impl<'a> Client<'a> {
 
     /// Waits until an order will not change any more by itself; gives its status.
     pub async fn wait_for_end(&self, order: &str) -> String {
-        for _ in 0..TRIES {
-            let status = self.read_order(order).await["status"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned();
+        for number in 0..TRIES {
+            let order = self.read_order(order).await;
+            let status = order["status"].as_str().unwrap_or_default();
             if status != "pending" {
-                return status;
+                return status.to_owned();
             }
-            sleep(PAUSE).await;
+            // What was sent in vain is sent again after a minute and more.
+            sleep(if number < 50 { PAUSE } else { 10 * PAUSE }).await;
         }
         panic!("order {order} has no end");
     }
