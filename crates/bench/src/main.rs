@@ -33,7 +33,7 @@ use std::process::ExitCode;
 
 /// Measures the shop against the limits of this machine, and writes docs/performance.md
 #[derive(Parser)]
-#[command(name = "cargo xtask bench")]
+#[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
 struct Bench {
     /// Two minutes at most: short measurements, and nothing is written. A smoke test, not figures
     #[arg(long)]

@@ -3,7 +3,7 @@
 
 use crate::figures::{Line, Table, grouped, median_time, ms};
 use crate::host::Start;
-use crate::load::{Connection, Request, get};
+use crate::load::{Connection, get};
 use crate::reads::empty_host;
 use crate::setting::{self, Kind, Setting};
 use crate::shop::{Clients, log_in_as_admin};
@@ -14,9 +14,8 @@ use std::time::{Duration, Instant};
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
 
-/// An instance without work is dropped after a second, by both hosts.
-const STILL_THERE: Duration = Duration::from_millis(700);
-const GONE: Duration = Duration::from_millis(1300);
+/// Requests that one instance serves in its life, on both hosts.
+const LIFE: usize = 128;
 
 pub async fn measure(setting: &Setting, orders: usize, table: &mut Table) -> anyhow::Result<()> {
     if setting.kind == Kind::Embedded {
@@ -102,29 +101,29 @@ async fn first_order(
     Ok(())
 }
 
-/// What a request waits longer when its instance has gone, beside the bare instantiation. `users` is one
-/// that no tick keeps alive.
+/// What the first request of an instance waits longer, beside the bare instantiation. `users` is one that
+/// no tick calls in between.
 async fn instances(setting: &Setting, folder: &Path, table: &mut Table) -> anyhow::Result<()> {
-    let rounds = setting.or_quick(9, 2);
+    let lives = setting.or_quick(200, 20);
     let (empty, shop) = (empty_host(setting)?, Start::shop(setting, folder).run()?);
-    let (first, second) = tokio::join!(
-        cold_and_warm(empty.at, rounds, || get("/", None)),
-        cold_and_warm(shop.at, rounds, || get("/api/v1/users/health", None)),
-    );
-    drop((empty, shop));
-    for (name, file, times) in [
-        ("the empty component", "host_test_empty", first?),
-        ("users with the guard", "users", second?),
+    for (name, file, at, path) in [
+        ("the empty component", "host_test_empty", empty.at, "/"),
+        (
+            "users with the guard",
+            "users",
+            shop.at,
+            "/api/v1/users/health",
+        ),
     ] {
-        let (cold, warm) = times;
+        let (first, other) = first_and_other(at, lives, path).await?;
         let bare = bare(file).await?;
-        let more = cold.saturating_sub(warm);
+        let more = first.saturating_sub(other);
         table.add(
             Line::new(
-                format!("instance start of {name}: what a request waits longer"),
+                format!("instance start of {name}: what its first request waits longer"),
                 ms(more),
             )
-            .beside(format!("with an instance {}", ms(warm)))
+            .beside(format!("the other requests {}", ms(other)))
             .limit(
                 "wasmtime's bare instantiation",
                 bare.as_secs_f64(),
@@ -136,26 +135,25 @@ async fn instances(setting: &Setting, folder: &Path, table: &mut Table) -> anyho
     Ok(())
 }
 
-/// The medians of requests that find no instance, and of those that find one. Both follow a pause, so
-/// that both wake a host that slept.
-async fn cold_and_warm(
+/// The medians of the first requests of instances and of all others. One client that does not pause
+/// meets a new instance with every 128th request; which one it is, shows.
+async fn first_and_other(
     at: SocketAddr,
-    rounds: usize,
-    request: impl Fn() -> Request,
+    lives: usize,
+    path: &str,
 ) -> anyhow::Result<(Duration, Duration)> {
     let mut connection = Connection::new(at);
-    connection.send(request()).await?;
-    let (mut cold, mut warm) = (vec![], vec![]);
-    for _ in 0..rounds {
-        for (pause, times) in [(STILL_THERE, &mut warm), (GONE, &mut cold)] {
-            tokio::time::sleep(pause).await;
-            let sent = Instant::now();
-            let answer = connection.send(request()).await?;
-            ensure!(answer.status == 200, "status {}", answer.status);
-            times.push(sent.elapsed());
-        }
+    let mut places = vec![vec![]; LIFE];
+    for number in 0..lives * LIFE {
+        let sent = Instant::now();
+        let answer = connection.send(get(path, None)).await?;
+        ensure!(answer.status == 200, "status {}", answer.status);
+        places[number % LIFE].push(sent.elapsed());
     }
-    Ok((median_time(cold), median_time(warm)))
+    let mut medians: Vec<Duration> = places.into_iter().map(median_time).collect();
+    medians.sort();
+    let first = medians.last().copied().unwrap_or_default();
+    Ok((first, median_time(medians)))
 }
 
 /// Instantiating a component in a new store, from the pool, its imports linked to nothing.
