@@ -55,6 +55,10 @@ struct Bench {
     #[arg(long)]
     orders: Option<usize>,
 
+    /// Clients that order at once, instead of 1, 16, 64 and 256; may be repeated; nothing is written then
+    #[arg(long, value_name = "COUNT")]
+    clients: Vec<usize>,
+
     /// Keep databases in this folder instead of a temporary one (disks differ in how they sync)
     #[arg(long)]
     folder: Option<PathBuf>,
@@ -147,7 +151,7 @@ impl Bench {
             }
             match group {
                 Group::Start => start::measure(setting, orders, table).await?,
-                Group::Orders => orders::measure(setting, table).await?,
+                Group::Orders => orders::measure(setting, &self.clients, table).await?,
                 Group::Reads => reads::measure(setting, table).await?,
                 Group::Guard => guard::measure(setting, table).await?,
                 Group::Logins => logins::measure(setting, table).await?,
@@ -165,7 +169,7 @@ impl Bench {
         folder: &Path,
         after: &str,
     ) -> anyhow::Result<()> {
-        if self.quick || !self.only.is_empty() {
+        if self.quick || !self.only.is_empty() || !self.clients.is_empty() {
             return Ok(());
         }
         report::write(section, table, folder, after)

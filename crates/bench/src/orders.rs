@@ -10,12 +10,18 @@ use rusqlite::Connection;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Clients at once.
-pub const CLIENTS: [usize; 4] = [1, 16, 64, 256];
+/// Clients at once, unless others are asked for.
+const CLIENTS: [usize; 4] = [1, 16, 64, 256];
 
-pub async fn measure(setting: &Setting, table: &mut Table) -> anyhow::Result<()> {
+pub async fn measure(
+    setting: &Setting,
+    clients: &[usize],
+    table: &mut Table,
+) -> anyhow::Result<()> {
+    let usual = setting.or_quick(&CLIENTS[..], &CLIENTS[..3]);
+    let clients = if clients.is_empty() { usual } else { clients };
     for synchronous in ["FULL", "NORMAL"] {
-        one_promise(setting, table, synchronous).await?;
+        one_promise(setting, table, clients, synchronous).await?;
     }
     Ok(())
 }
@@ -23,13 +29,14 @@ pub async fn measure(setting: &Setting, table: &mut Table) -> anyhow::Result<()>
 async fn one_promise(
     setting: &Setting,
     table: &mut Table,
+    all: &[usize],
     synchronous: &'static str,
 ) -> anyhow::Result<()> {
     let folder = setting.folder(&format!("orders-{synchronous}"))?;
     let start = Start::shop(setting, &folder).variable("synchronous", synchronous);
-    let most = setting.or_quick(256, 64);
+    let most = all.iter().copied().max().unwrap_or(1);
     let shop = Shop::open(setting, start, most).await?;
-    for clients in CLIENTS.into_iter().filter(|clients| *clients <= most) {
+    for &clients in all {
         let settled = settle(&[&shop.host], &shop.clients, clients, setting.order_pace()).await?;
         let raw = raw(setting, synchronous, clients)?;
         let what = format!("orders settled, `{synchronous}`, {}", counted(clients));
