@@ -68,7 +68,7 @@ struct Bench {
     redis_outage: Option<usize>,
 
     /// Measure something else instead: 1, 10 and 100 times so many orders in the databases; takes long
-    #[arg(long, value_name = "ORDERS", num_args = 0..=1, default_missing_value = "10000")]
+    #[arg(long, value_name = "ORDERS", num_args = 0..=1, default_missing_value = "1000")]
     growth: Option<u64>,
 
     /// Serve these databases natively; for the bench itself

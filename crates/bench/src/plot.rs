@@ -83,3 +83,24 @@ pub fn draw(path: &Path, curves: &[Curve]) -> anyhow::Result<()> {
     root.present()
         .with_context(|| format!("can't write {}", path.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_curve_is_in_the_plot_and_named() {
+        let mut curves = [Curve::new("one host"), Curve::new("two hosts")];
+        for (index, curve) in curves.iter_mut().enumerate() {
+            for (orders, rate) in [(1_000, 400.0), (10_000, 380.0), (100_000, 350.0)] {
+                curve.add(orders, rate - 50.0 * index as f64);
+            }
+        }
+        let path = std::env::temp_dir().join(format!("wasmart-plot-{}.svg", std::process::id()));
+        draw(&path, &curves).expect("drawn");
+        let svg = std::fs::read_to_string(&path).expect("there");
+        std::fs::remove_file(&path).ok();
+        assert!(svg.contains("one host") && svg.contains("two hosts"));
+        assert!(svg.contains("100 000"), "{svg}");
+    }
+}

@@ -60,7 +60,10 @@ fn machine(folder: &Path) -> String {
         .next()
         .and_then(|kb| kb.parse::<u64>().ok());
     let gb = kb.unwrap_or_default() / 1_000_000;
-    let files = said("stat", &["-f", "-c", "%T", &folder.display().to_string()]);
+    let files = said(
+        "findmnt",
+        &["-no", "FSTYPE", "-T", &folder.display().to_string()],
+    );
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').nth(2).unwrap_or("?").to_owned();
     format!(
