@@ -31,11 +31,28 @@ pub fn components() -> anyhow::Result<()> {
     run(cargo(&arguments))
 }
 
+/// Builds the component that does nothing, for the bench.
+pub fn empty_component() -> anyhow::Result<()> {
+    let package = ["-p", "host-test-empty"];
+    run(cargo(
+        &[&["build", "--release", "--target", TARGET][..], &package].concat(),
+    ))
+}
+
 /// Builds the embedded host and gives its path.
 pub fn host() -> anyhow::Result<PathBuf> {
-    run(cargo(&["build", "--bin", "wasmart"]))?;
+    program("wasmart")
+}
+
+/// Builds what `cargo xtask bench` runs and gives its path.
+pub fn bench() -> anyhow::Result<PathBuf> {
+    program("wasmart-bench")
+}
+
+fn program(name: &str) -> anyhow::Result<PathBuf> {
+    run(cargo(&["build", "--bin", name]))?;
     let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    Ok(root().join(target).join("debug").join("wasmart"))
+    Ok(root().join(target).join("debug").join(name))
 }
 
 /// rustup knows whether the target is there; without rustup, cargo's own error must do.

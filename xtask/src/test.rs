@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything that CI checks, in the order in which it fails fastest.
 
+use crate::bench::Bench;
 use crate::build::{self, TARGET};
 use crate::{HostKind, cargo, run, spin};
 use clap::Args;
@@ -33,6 +34,11 @@ impl Test {
         run(cargo(&clippy))?;
         step("tests");
         self.tests()?;
+        // A filter asks for some tests, not for everything.
+        if self.filter.is_none() && self.host == HostKind::Embedded {
+            step("bench, the quick one");
+            Bench::quick().run()?;
+        }
         println!("\nAll checks and tests passed.");
         Ok(ExitCode::SUCCESS)
     }
