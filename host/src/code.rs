@@ -16,9 +16,11 @@ use crate::state::HostState;
 pub(crate) struct Code {
     pub engine: Engine,
     linker: Arc<Linker<HostState>>,
-    linked: Mutex<Vec<(Arc<[u8]>, InstancePre<HostState>)>>,
+    linked: Mutex<Vec<Linked>>,
 }
 
+/// A component's binary and what it was linked to.
+type Linked = (Arc<[u8]>, InstancePre<HostState>);
 type Compiling = JoinHandle<Result<InstancePre<HostState>, String>>;
 
 impl Code {

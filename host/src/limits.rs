@@ -100,6 +100,10 @@ pub const RESULT_BYTES: usize = 32 * 1024 * 1024;
 /// thread and back takes some 10 to 20 microseconds and two switches.
 pub const QUICK_STATEMENT: Duration = Duration::from_micros(150);
 
+/// A writer waits so long for the others that write to the same file before it takes its chance with SQLite: what
+/// components set as `busy_timeout`.
+pub const WRITER_WAIT: Duration = Duration::from_secs(5);
+
 /// Statements whose pace is remembered for each database: more than a service has.
 pub const QUICK_STATEMENTS: usize = 1024;
 

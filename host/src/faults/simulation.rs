@@ -50,8 +50,11 @@ impl Simulation {
 /// Compiled code of this process, by the folder it is kept in: a run starts many hosts.
 static CODE: Mutex<Vec<(PathBuf, Arc<Code>)>> = Mutex::new(Vec::new());
 
+/// The files of a component, and what they were composed to.
+type Composed = (Vec<PathBuf>, Arc<[u8]>);
+
 /// Composed code of this process, by the files it was made of.
-static COMPOSED: Mutex<Vec<(Vec<PathBuf>, Arc<[u8]>)>> = Mutex::new(Vec::new());
+static COMPOSED: Mutex<Vec<Composed>> = Mutex::new(Vec::new());
 
 /// The code that is kept for that folder, or else what `make` gives.
 pub(crate) fn code<E>(

@@ -4,6 +4,7 @@
 mod code;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +12,8 @@ use crate::allowed_hosts::AllowedHosts;
 use crate::fault::Faults;
 use crate::key_value::Store;
 use crate::manifest::{Component, Manifest};
-use crate::runtime_config::RuntimeConfig;
-use crate::sqlite::Database;
+use crate::runtime_config::{Place, RuntimeConfig};
+use crate::sqlite::{Database, Writers};
 use crate::template::resolve;
 use crate::tick::{self, TickPlan};
 use crate::variables::Variables;
@@ -66,6 +67,7 @@ pub(crate) fn plan(
         world,
         faults,
         stores: HashMap::new(),
+        writers: HashMap::new(),
     };
     let components = uses
         .components()
@@ -131,6 +133,8 @@ struct Planner<'a> {
     faults: &'a Faults,
     /// Opened once, whoever uses them.
     stores: HashMap<String, Option<Arc<Store>>>,
+    /// Of each file, whoever uses it.
+    writers: HashMap<PathBuf, Writers>,
 }
 
 impl Planner<'_> {
@@ -202,7 +206,7 @@ impl Planner<'_> {
         Some(hosts)
     }
 
-    fn databases(&self, id: &str, component: &Component) -> HashMap<String, Arc<Database>> {
+    fn databases(&mut self, id: &str, component: &Component) -> HashMap<String, Arc<Database>> {
         let mut databases = HashMap::new();
         for label in &component.sqlite_databases {
             let Some(place) = self.config.databases.get(label) else {
@@ -215,7 +219,11 @@ impl Planner<'_> {
                 );
                 continue;
             };
-            let database = Database::new(place.clone());
+            let writers = match place {
+                Place::File(file) => self.writers.entry(file.clone()).or_default().clone(),
+                Place::Memory => Writers::default(),
+            };
+            let database = Database::new(place.clone(), writers);
             self.faults.take(database.check());
             databases.insert(label.clone(), Arc::new(database));
         }

@@ -75,6 +75,7 @@ async fn execute(
         if let Some(outcome) = session.run_quickly(&sql, run) {
             return outcome;
         }
+        session.wait_for_turn(&sql).await;
         let work = move || {
             let run = |connection: &_| query::run(connection, &sql, &parameters);
             session.run(&sql, run)

@@ -5,8 +5,10 @@ mod in_line;
 mod pace;
 mod pool;
 mod query;
+mod turn;
 
 pub(crate) use pool::{Database, Session, create_folder};
+pub(crate) use turn::Writers;
 
 /// What a guest holds: one private connection until the handle is dropped.
 pub struct OpenDatabase(std::sync::Arc<Session>);

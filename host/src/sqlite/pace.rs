@@ -1,4 +1,4 @@
-//! Which statements are quick. Handing a statement to another thread and its rows back costs more than most
+//! Which statements are quick, and which may have to wait. Handing a statement to another thread and its rows back costs more than most
 //! statements do; but a slow one, or one that may wait, must not hold up the thread that all others share.
 
 use std::collections::HashMap;
@@ -37,21 +37,23 @@ impl Pace {
     }
 }
 
-/// Whether the statement, next on this connection, waits neither for another writer nor for the disk: it only reads, or
-/// its transaction already holds the lock; and it does not end one.
-pub(super) fn waits_for_nobody(connection: &Connection, sql: &str) -> bool {
-    let in_transaction = !connection.is_autocommit();
-    let ends = ["COMMIT", "END", "RELEASE"];
-    if in_transaction {
-        let word = sql.trim_start().get(..7).unwrap_or(sql);
-        return !ends.iter().any(|end| {
-            word.get(..end.len())
-                .is_some_and(|word| word.eq_ignore_ascii_case(end))
-        });
-    }
-    connection
-        .prepare_cached(sql)
-        .is_ok_and(|statement| statement.readonly())
+/// Whether the statement, next on this connection, waits for a writer elsewhere unless its turn has come: it may
+/// write, outside of a transaction, or begins one that may.
+pub(super) fn wants_to_write(connection: &Connection, sql: &str) -> bool {
+    let reads = |sql| {
+        let statement = connection.prepare_cached(sql);
+        statement.is_ok_and(|statement| statement.readonly())
+    };
+    connection.is_autocommit() && !reads(sql)
+}
+
+/// Whether the statement ends a transaction: that may wait for the disk, and lets the next writer in.
+pub(super) fn ends_transaction(sql: &str) -> bool {
+    let sql = sql.trim_start();
+    ["COMMIT", "END", "RELEASE", "ROLLBACK"].iter().any(|end| {
+        sql.get(..end.len())
+            .is_some_and(|word| word.eq_ignore_ascii_case(end))
+    })
 }
 
 #[cfg(test)]
@@ -69,18 +71,23 @@ mod tests {
     }
 
     #[test]
-    fn only_what_waits_for_nobody_stays_on_the_thread() {
+    fn what_writes_is_told_from_what_reads() {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch("CREATE TABLE t (a)").unwrap();
         let insert = "INSERT INTO t VALUES (1)";
-        assert!(waits_for_nobody(&connection, "SELECT a FROM t"));
-        for waits in [insert, "BEGIN IMMEDIATE", "PRAGMA journal_mode = WAL"] {
-            assert!(!waits_for_nobody(&connection, waits), "{waits}");
+        for reads in ["SELECT a FROM t", "BEGIN"] {
+            assert!(!wants_to_write(&connection, reads), "{reads}");
+        }
+        for writes in [insert, "BEGIN IMMEDIATE", "PRAGMA journal_mode = WAL"] {
+            assert!(wants_to_write(&connection, writes), "{writes}");
         }
         connection.execute_batch("BEGIN IMMEDIATE").unwrap();
-        assert!(waits_for_nobody(&connection, insert));
-        for waits in ["COMMIT", " end transaction", "release x"] {
-            assert!(!waits_for_nobody(&connection, waits), "{waits}");
-        }
+        assert!(!wants_to_write(&connection, insert), "it has the lock");
+        assert!(
+            ["COMMIT", " end transaction", "release x"]
+                .into_iter()
+                .all(ends_transaction)
+        );
+        assert!(!ends_transaction(insert) && !ends_transaction(""));
     }
 }

@@ -11,7 +11,8 @@ use std::time::Instant;
 use rusqlite::Connection;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 
-use super::pace::{Pace, waits_for_nobody};
+use super::pace::{Pace, ends_transaction, wants_to_write};
+use super::turn::{Turn, Writers};
 use crate::limits::{IDLE_CONNECTIONS, SQL_STEPS_PER_CHECK, STATEMENT_CACHE, STATEMENT_TIMEOUT};
 use crate::runtime_config::Place;
 
@@ -36,6 +37,7 @@ pub(crate) struct Database {
     place: Place,
     idle: Mutex<Vec<Link>>,
     pace: Pace,
+    writers: Writers,
 }
 
 /// A connection with what the host watches on it.
@@ -60,9 +62,11 @@ fn now() -> u64 {
 }
 
 impl Database {
-    pub fn new(place: Place) -> Self {
+    /// `writers` are those of the same file.
+    pub fn new(place: Place, writers: Writers) -> Self {
         Self {
             place,
+            writers,
             idle: Mutex::default(),
             pace: Pace::default(),
         }
@@ -175,6 +179,8 @@ fn authorize(context: &AuthContext<'_>, watch: &Watch) -> Authorization {
 pub(crate) struct Session {
     database: Arc<Database>,
     link: Mutex<Option<Link>>,
+    /// Held from the beginning of a transaction that writes to its end.
+    turn: Mutex<Option<Turn>>,
     /// Rows changed over the connection's life when this session began.
     changes_before: u64,
 }
@@ -188,6 +194,7 @@ impl Session {
             database,
             changes_before,
             link: Mutex::new(Some(link)),
+            turn: Mutex::default(),
         })
     }
 
@@ -198,19 +205,43 @@ impl Session {
 
     /// What runs quickly enough for the thread that asks; `None` for what had better run on another.
     pub fn run_quickly<R>(&self, sql: &str, run: impl FnOnce(&Connection) -> R) -> Option<R> {
-        if !self.database.pace.is_quick(sql) {
+        if !self.database.pace.is_quick(sql) || ends_transaction(sql) {
             return None;
         }
+        let turn = lock(&self.turn);
         // Somebody else's statement on the same handle would have to be waited for.
-        let guard = self.link.try_lock().ok()?;
-        use_link(&guard, |connection| {
-            waits_for_nobody(connection, sql).then(|| self.timed(sql, || run(connection)))
+        let link = self.link.try_lock().ok()?;
+        use_link(&link, |connection| {
+            let holds_lock = turn.is_some() && !connection.is_autocommit();
+            let waits =
+                !holds_lock && (!connection.is_autocommit() || wants_to_write(connection, sql));
+            (!waits).then(|| self.timed(sql, || run(connection)))
         })
     }
 
-    /// Runs the statement and remembers how long that took. Blocks.
+    /// Waits for the turn to write, if the statement needs it.
+    pub async fn wait_for_turn(&self, sql: &str) {
+        let wants = {
+            let link = self.link.try_lock();
+            let holds = lock(&self.turn).is_some();
+            !holds && link.is_ok_and(|link| use_link(&link, |c| wants_to_write(c, sql)))
+        };
+        if wants {
+            let turn = self.database.writers.turn().await;
+            *lock(&self.turn) = turn;
+        }
+    }
+
+    /// Runs the statement and remembers how long that took. After it, or after the transaction that it is part of,
+    /// the next writer has its turn. Blocks.
     pub fn run<R>(&self, sql: &str, run: impl FnOnce(&Connection) -> R) -> R {
-        self.with(|connection| self.timed(sql, || run(connection)))
+        self.with(|connection| {
+            let result = self.timed(sql, || run(connection));
+            if connection.is_autocommit() {
+                lock(&self.turn).take();
+            }
+            result
+        })
     }
 
     fn timed<R>(&self, sql: &str, run: impl FnOnce() -> R) -> R {
@@ -275,7 +306,7 @@ mod tests {
 
     fn database() -> (Arc<Database>, std::path::PathBuf) {
         let file = crate::test_folder("pool").join("a/b.db");
-        let database = Arc::new(Database::new(Place::File(file.clone())));
+        let database = Arc::new(Database::new(Place::File(file.clone()), Writers::default()));
         database.check().unwrap();
         (database, file)
     }
@@ -322,6 +353,29 @@ mod tests {
         assert_eq!(lock(&database.idle).len(), 1);
     }
 
+    #[tokio::test]
+    async fn writers_wait_for_their_turn_and_readers_do_not() {
+        let (database, _) = database();
+        let [first, second] = [(); 2].map(|()| database.new_session().unwrap());
+        let execute = async |session: &Session, sql: &str| {
+            session.wait_for_turn(sql).await;
+            session.run(sql, |connection| connection.execute_batch(sql))
+        };
+        execute(&first, "CREATE TABLE t (x)").await.unwrap();
+        execute(&first, "BEGIN IMMEDIATE").await.unwrap();
+        execute(&second, "SELECT * FROM t").await.unwrap();
+        let begun = Instant::now();
+        let (begin, ()) = tokio::join!(execute(&second, "BEGIN IMMEDIATE"), async {
+            execute(&first, "INSERT INTO t VALUES (1)").await.unwrap();
+            execute(&first, "COMMIT").await.unwrap();
+        });
+        // In SQLite it would have slept, and the first could not have gone on.
+        begin.unwrap();
+        assert!(begun.elapsed() < std::time::Duration::from_secs(1));
+        drop(second);
+        execute(&first, "DELETE FROM t").await.unwrap();
+    }
+
     #[test]
     fn other_files_cannot_be_attached() {
         let (database, file) = database();
@@ -338,7 +392,9 @@ mod tests {
             "this is not a database, only text that is long enough".repeat(20),
         )
         .unwrap();
-        let error = Database::new(Place::File(file)).check().unwrap_err();
+        let error = Database::new(Place::File(file), Writers::default())
+            .check()
+            .unwrap_err();
         assert!(error.contains("text.db cannot be opened"), "{error}");
     }
 
