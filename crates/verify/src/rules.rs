@@ -36,11 +36,11 @@ pub(crate) const RULES: &[Rule] = &[
     rule(
         "what is reserved and sold is what orders hold and have bought",
         &["stock"],
-        "SELECT id, name, reserved, sold FROM stock.items i
-         WHERE reserved <> (SELECT coalesce(sum(quantity), 0) FROM stock.reservations r
-                            WHERE r.item_id = i.id AND r.state = 'held')
-            OR sold <> (SELECT coalesce(sum(quantity), 0) FROM stock.reservations r
-                        WHERE r.item_id = i.id AND r.state = 'sold')",
+        "SELECT id, name, reserved, sold FROM stock.items
+         LEFT JOIN (SELECT item_id, sum(quantity) FILTER (WHERE state = 'held') AS held,
+                           sum(quantity) FILTER (WHERE state = 'sold') AS bought
+                    FROM stock.reservations GROUP BY item_id) ON item_id = id
+         WHERE reserved <> coalesce(held, 0) OR sold <> coalesce(bought, 0)",
     ),
     rule(
         "nothing is held without an open order, nor sold without one that is being completed",
@@ -69,10 +69,12 @@ pub(crate) const RULES: &[Rule] = &[
     rule(
         "each account holds what its transactions brought and took",
         &["billing"],
-        "SELECT code, balance FROM billing.accounts a WHERE balance <>
-             (SELECT coalesce(sum(CASE WHEN credit = a.code THEN amount ELSE 0 END)
-                   - sum(CASE WHEN debit = a.code THEN amount ELSE 0 END), 0)
-              FROM billing.transactions WHERE a.code IN (debit, credit))",
+        "SELECT code, balance, moved FROM billing.accounts
+         LEFT JOIN (SELECT account, sum(amount) AS moved FROM (
+                        SELECT credit AS account, amount FROM billing.transactions
+                        UNION ALL SELECT debit, -amount FROM billing.transactions)
+                    GROUP BY account) ON account = code
+         WHERE balance <> coalesce(moved, 0)",
     ),
     rule(
         "each transaction says what its wallet held afterwards",
@@ -181,8 +183,9 @@ pub(crate) const RULES: &[Rule] = &[
              FROM orders.order_events e JOIN orders.orders o ON o.id = e.order_id
              WHERE e.to_state IN ('reserving', 'paid', 'completed', 'canceled'))
          SELECT order_id, user_id, kind FROM told
-         WHERE NOT EXISTS (SELECT 1 FROM notifications.notifications n WHERE n.user_id = told.user_id
-                   AND n.order_id = told.order_id AND n.kind = told.kind)
+         WHERE (user_id, order_id, kind) NOT IN (
+                   SELECT user_id, order_id, kind FROM notifications.notifications
+                   WHERE order_id IS NOT NULL)
            AND NOT EXISTS (SELECT 1 FROM orders.outbox b WHERE b.subject = told.order_id
                    AND json_extract(b.event, '$.type') = told.kind)
            AND user_id NOT IN (SELECT user_id FROM notifications.tombstones)",
