@@ -123,8 +123,9 @@ pub const KEY_BYTES: usize = 64 * 1024;
 /// senders repeat what is not answered, so dropping is better than growing.
 pub const CHANNEL_QUEUE: usize = 1024;
 
-/// Longest wait between two attempts to reach Redis, and the first one.
-pub const REDIS_BACKOFF_MAX: Duration = Duration::from_secs(5);
+/// Longest wait between two attempts to reach Redis, and the first one. All that waits for an answer waits for
+/// this too; an attempt every two seconds is no load on anybody.
+pub const REDIS_BACKOFF_MAX: Duration = Duration::from_secs(2);
 /// See [`REDIS_BACKOFF_MAX`].
 pub const REDIS_BACKOFF_MIN: Duration = Duration::from_millis(100);
 

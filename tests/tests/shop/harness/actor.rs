@@ -124,6 +124,11 @@ impl Actor {
             .unwrap_or_else(|error| panic!("{error:?}"))
     }
 
+    /// As [`Actor::send_unchecked`]; none if no whole answer came.
+    pub async fn try_send_unchecked(&self, request: RequestBuilder) -> Option<Answer> {
+        self.receive(request).await.ok()
+    }
+
     async fn receive(&self, request: RequestBuilder) -> Result<Answer, reqwest::Error> {
         let request = request.build()?;
         let asked = format!("{} {}", request.method(), request.url().path());
