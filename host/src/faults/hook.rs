@@ -13,6 +13,13 @@ pub struct HostCall<'a> {
     pub number: u64,
 }
 
+impl HostCall<'_> {
+    /// Whether it only looks, at the clock or for randomness: it has no effect and cannot wait, fail or stop.
+    pub fn is_look(&self) -> bool {
+        self.name.starts_with("clock.") || self.name == "random"
+    }
+}
+
 /// What a hook wants done at a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Verdict {

@@ -42,6 +42,17 @@ impl Books {
         faults
     }
 
+    /// Nothing is under way, and every rule holds.
+    ///
+    /// # Panics
+    /// With every fault, when it does not.
+    #[track_caller]
+    pub fn check(&self, dead_letters: usize) {
+        let faults = self.faults(dead_letters);
+        let list = faults.join("\n  ");
+        assert!(faults.is_empty(), "the books are wrong:\n  {list}");
+    }
+
     /// What was set aside: the service, the event's id, the reason.
     pub fn dead_letters(&self) -> Vec<String> {
         self.ask(Shop::dead_letters)

@@ -108,8 +108,7 @@ impl Chaos {
     }
 
     fn verdict(&self, call: &HostCall<'_>, after: bool) -> Verdict {
-        // A look at the clock can neither wait nor fail.
-        if call.name.starts_with("clock.") || call.name == "random" {
+        if call.is_look() {
             return Verdict::Pass;
         }
         let mut state = self.state();
@@ -202,9 +201,8 @@ impl CallHook for Chaos {
 
 impl Rules for Chaos {
     fn kills(&self, call: &HostCall<'_>, _: bool) -> bool {
-        let effect = !call.name.starts_with("clock.") && call.name != "random";
         let mut state = self.state();
-        let killed = effect && state.happens(self.odds.kill);
+        let killed = !call.is_look() && state.happens(self.odds.kill);
         state.tally.kills += u32::from(killed);
         killed
     }

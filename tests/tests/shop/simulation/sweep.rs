@@ -41,7 +41,7 @@ impl Point {
     fn strikes(&self, call: &HostCall<'_>, after: bool) -> bool {
         // A look at the clock or for randomness changes nothing and can't be stopped at: the next call is
         // the same point.
-        if call.name.starts_with("clock.") || call.name == "random" {
+        if call.is_look() {
             return false;
         }
         // Calls may overlap, so a call's own number is not known after it: the n-th to return is as good.
