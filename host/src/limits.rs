@@ -105,7 +105,7 @@ pub const QUICK_STATEMENT: Duration = Duration::from_micros(150);
 pub const WRITER_WAIT: Duration = Duration::from_secs(5);
 
 /// Statements whose pace is remembered for each database: more than a service has.
-pub const QUICK_STATEMENTS: usize = 1024;
+pub const KNOWN_STATEMENTS: usize = 1024;
 
 /// The longest SQL statement taken from a guest.
 pub const STATEMENT_BYTES: usize = 1024 * 1024;

@@ -4,13 +4,17 @@
 use crate::Claims;
 use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Encoder};
 use spin_sdk::key_value::{Error, Store};
+use std::sync::OnceLock;
 
 /// The store can't be read or written; nobody is let through then.
 pub type StoreError = Error;
 
+/// Opened once in the life of an instance: every request asks it.
+static STORE: OnceLock<Store> = OnceLock::new();
+
 /// One token's place in the store.
 pub struct Known {
-    store: Store,
+    store: &'static Store,
     key: String,
 }
 
@@ -20,7 +24,7 @@ impl Known {
             Base64UrlSafeNoPadding::encode_to_string(hmac_sha256::Hash::hash(token.as_bytes()))
                 .map_err(|error| Error::Other(error.to_string()))?;
         Ok(Known {
-            store: Store::open_default().await?,
+            store: store().await?,
             key: format!("t:{digest}"),
         })
     }
@@ -44,4 +48,12 @@ impl Known {
     pub async fn is_revoked(&self, token_id: &str) -> Result<bool, StoreError> {
         self.store.exists(format!("r:{token_id}")).await
     }
+}
+
+async fn store() -> Result<&'static Store, StoreError> {
+    if let Some(store) = STORE.get() {
+        return Ok(store);
+    }
+    let store = Store::open_default().await?;
+    Ok(STORE.get_or_init(|| store))
 }

@@ -1,8 +1,8 @@
 //! What a person does to an order: confirm, cancel, complete. And the tick.
 
-use crate::orders::{refuse, visible};
+use crate::orders::{refuse, view, visible};
 use crate::view::OrderView;
-use crate::{SERVICE, runner, store};
+use crate::{SERVICE, runner};
 use axum::Json;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
@@ -47,11 +47,10 @@ pub async fn execute(
     runner::advance(&tx, &mut order, event)
         .await?
         .map_err(refuse)?;
-    let order = visible(&tx, &caller, &id).await?;
-    let lines = store::lines(&tx, &[&id]).await?;
+    let view = view(&tx, &caller, &id).await?;
     tx.commit().await?;
     outbox::drain(&SERVICE).await;
-    Ok(Json(OrderView::of(order, lines)))
+    Ok(Json(view))
 }
 
 /// `POST /internal/orders/tick`: sends what is due, turns what is overdue, forgets what is old.

@@ -111,9 +111,7 @@ pub async fn list(
 /// `GET /orders/{id}`
 pub async fn read(caller: Caller, Id(id): Id) -> Result<Json<OrderView>, Problem> {
     let db = Db::open(&SERVICE).await?;
-    let order = visible(&db, &caller, &id).await?;
-    let lines = store::lines(&db, &[&id]).await?;
-    Ok(Json(OrderView::of(order, lines)))
+    view(&db, &caller, &id).await.map(Json)
 }
 
 /// `PATCH /orders/{id}`: while it is a draft.
@@ -141,10 +139,9 @@ pub async fn change(
     if let Some(address) = &input.address {
         store::set_address(&tx, &id, address).await?;
     }
-    let order = visible(&tx, &caller, &id).await?;
-    let lines = store::lines(&tx, &[&id]).await?;
+    let view = view(&tx, &caller, &id).await?;
     tx.commit().await?;
-    Ok(Json(OrderView::of(order, lines)))
+    Ok(Json(view))
 }
 
 /// `GET /orders/{id}/events`: the saga's history, oldest first.
@@ -161,8 +158,21 @@ pub async fn events(caller: Caller, Id(id): Id) -> Result<Json<Page<EventView>>,
 pub async fn visible(db: &Db, caller: &Caller, id: &str) -> Result<Order, Problem> {
     store::find(db, id)
         .await?
-        .filter(|order| order.user_id == caller.id || caller.is_staff())
+        .filter(|order| may_see(caller, order))
         .ok_or_else(|| Problem::not_found("order"))
+}
+
+/// The same, with its lines, as the caller sees it.
+pub async fn view(db: &Db, caller: &Caller, id: &str) -> Result<OrderView, Problem> {
+    let (order, lines) = store::find_whole(db, id)
+        .await?
+        .filter(|(order, _)| may_see(caller, order))
+        .ok_or_else(|| Problem::not_found("order"))?;
+    Ok(OrderView::of(order, lines))
+}
+
+fn may_see(caller: &Caller, order: &Order) -> bool {
+    order.user_id == caller.id || caller.is_staff()
 }
 
 /// A refusal of the saga, as a client sees it.

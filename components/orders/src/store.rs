@@ -53,6 +53,8 @@ pub struct NewOrder<'a> {
 
 const ORDER: &str = "id, number, user_id, state, reason, total, currency, address, traceparent,
     created_at, updated_at, deadline_at, give_up_at";
+/// How many these are.
+const ORDER_COLUMNS: usize = 13;
 
 impl Order {
     fn read(row: &Row) -> Result<Order, DbError> {
@@ -93,6 +95,19 @@ impl Order {
     pub fn status(&self) -> Status {
         self.saga()
             .map_or(Status::Pending, |saga| saga.state.status())
+    }
+}
+
+impl StoredLine {
+    /// From the columns that begin at `at`.
+    fn read(row: &Row, at: usize) -> Result<StoredLine, DbError> {
+        Ok(StoredLine {
+            order_id: row.text(at)?,
+            item_id: row.text(at + 1)?,
+            quantity: row.count(at + 2)?,
+            name: row.opt_text(at + 3)?,
+            unit_price: row.opt_int(at + 4)?,
+        })
     }
 }
 
@@ -162,6 +177,26 @@ pub async fn find(db: &Db, id: &str) -> Result<Option<Order>, DbError> {
     row.as_ref().map(Order::read).transpose()
 }
 
+/// An order and its lines, by one statement: this is what shops are asked most.
+pub async fn find_whole(db: &Db, id: &str) -> Result<Option<(Order, Vec<StoredLine>)>, DbError> {
+    let sql = format!(
+        "SELECT {ORDER}, order_id, item_id, quantity, name, unit_price
+         FROM orders LEFT JOIN order_lines ON order_id = id WHERE id = ? ORDER BY position"
+    );
+    let rows = db.query(&sql, &[&id]).await?;
+    let Some(first) = rows.first() else {
+        return Ok(None);
+    };
+    let order = Order::read(first)?;
+    // An order without lines has one row, with nothing in the columns of a line.
+    let lines = rows
+        .iter()
+        .filter(|row| row.opt_text(ORDER_COLUMNS).is_ok_and(|id| id.is_some()))
+        .map(|row| StoredLine::read(row, ORDER_COLUMNS))
+        .collect::<Result<_, _>>()?;
+    Ok(Some((order, lines)))
+}
+
 /// A user's orders, newest first; only those of this status, if one is given.
 pub async fn list(
     db: &Db,
@@ -211,16 +246,7 @@ pub async fn lines(db: &Db, orders: &[&str]) -> Result<Vec<StoredLine>, DbError>
             &[&orders],
         )
         .await?;
-    let read = |row: &Row| {
-        Ok(StoredLine {
-            order_id: row.text(0)?,
-            item_id: row.text(1)?,
-            quantity: row.count(2)?,
-            name: row.opt_text(3)?,
-            unit_price: row.opt_int(4)?,
-        })
-    };
-    rows.iter().map(read).collect()
+    rows.iter().map(|row| StoredLine::read(row, 0)).collect()
 }
 
 /// Names, prices and the total, as stock told them.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::runtime_config::Place;
-use crate::sqlite::create_folder;
+use crate::sqlite::{connect, create_folder};
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS spin_key_value (
     store TEXT NOT NULL,
@@ -29,11 +29,11 @@ pub(crate) struct FileStore {
 impl FileStore {
     pub fn open(label: &str, place: &Place) -> rusqlite::Result<Self> {
         let connect = || match place {
-            Place::Memory => Connection::open_in_memory(),
+            Place::Memory => connect(None),
             Place::File(path) => {
                 create_folder(path)
                     .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-                Connection::open(path)
+                connect(Some(path))
             }
         };
         let writer = connect()?;

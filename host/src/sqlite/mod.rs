@@ -1,5 +1,6 @@
 //! `spin:sqlite`: databases of a component, their connections, and the handles a guest opens.
 
+mod connect;
 mod host;
 mod in_line;
 mod pace;
@@ -7,7 +8,8 @@ mod pool;
 mod query;
 mod turn;
 
-pub(crate) use pool::{Database, Session, create_folder};
+pub(crate) use connect::{connect, create_folder};
+pub(crate) use pool::{Database, Session};
 pub(crate) use turn::Writers;
 
 /// What a guest holds: one private connection until the handle is dropped.

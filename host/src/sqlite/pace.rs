@@ -7,44 +7,50 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use crate::limits::{QUICK_STATEMENT, QUICK_STATEMENTS};
+use crate::limits::{KNOWN_STATEMENTS, QUICK_STATEMENT};
 
 /// What is known of the statements of one database.
 #[derive(Default)]
 pub(super) struct Pace {
-    quick: RwLock<HashMap<String, bool>>,
+    known: RwLock<HashMap<String, Known>>,
+}
+
+/// What is known of a statement that ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Known {
+    /// How it was when it last ran.
+    pub is_quick: bool,
+    /// It changes nothing and takes no lock to write.
+    pub reads: bool,
 }
 
 impl Pace {
-    /// Whether the statement was quick when it last ran.
-    pub fn is_quick(&self, sql: &str) -> bool {
-        let known = self.quick.read().unwrap_or_else(PoisonError::into_inner);
-        known.get(sql).copied().unwrap_or(false)
+    /// `None` for a statement that has not run yet.
+    pub fn of(&self, sql: &str) -> Option<Known> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(sql).copied()
     }
 
-    /// Remembers how long the statement took.
-    pub fn learn(&self, sql: &str, took: Duration) {
-        let quick = took <= QUICK_STATEMENT;
-        if self.is_quick(sql) == quick {
+    /// Remembers how long the statement took. `before` is what was known of it.
+    pub fn learn(&self, connection: &Connection, sql: &str, before: Option<Known>, took: Duration) {
+        let is_quick = took <= QUICK_STATEMENT;
+        if before.is_some_and(|before| before.is_quick == is_quick) {
             return;
         }
-        let mut known = self.quick.write().unwrap_or_else(PoisonError::into_inner);
+        let reads = before.map_or_else(|| reads(connection, sql), |before| before.reads);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         // A guest that builds its statements anew each time teaches nothing.
-        if known.len() >= QUICK_STATEMENTS {
+        if known.len() >= KNOWN_STATEMENTS {
             known.clear();
         }
-        known.insert(sql.to_owned(), quick);
+        known.insert(sql.to_owned(), Known { is_quick, reads });
     }
 }
 
-/// Whether the statement, next on this connection, waits for a writer elsewhere unless its turn has come: it may
-/// write, outside of a transaction, or begins one that may.
-pub(super) fn wants_to_write(connection: &Connection, sql: &str) -> bool {
-    let reads = |sql| {
-        let statement = connection.prepare_cached(sql);
-        statement.is_ok_and(|statement| statement.readonly())
-    };
-    connection.is_autocommit() && !reads(sql)
+/// Whether the statement changes nothing and takes no lock to write.
+pub(super) fn reads(connection: &Connection, sql: &str) -> bool {
+    let statement = connection.prepare_cached(sql);
+    statement.is_ok_and(|statement| statement.readonly())
 }
 
 /// Whether the statement ends a transaction: that may wait for the disk, and lets the next writer in.
@@ -62,12 +68,15 @@ mod tests {
 
     #[test]
     fn a_statement_is_quick_while_it_was_quick() {
-        let pace = Pace::default();
-        assert!(!pace.is_quick("SELECT 1"));
-        pace.learn("SELECT 1", Duration::from_micros(10));
-        assert!(pace.is_quick("SELECT 1"));
-        pace.learn("SELECT 1", Duration::from_millis(10));
-        assert!(!pace.is_quick("SELECT 1"));
+        let connection = Connection::open_in_memory().unwrap();
+        let (pace, sql) = (Pace::default(), "SELECT 1");
+        assert_eq!(pace.of(sql), None);
+        for (millis, is_quick) in [(0, true), (10, false), (0, true)] {
+            let took = Duration::from_millis(millis);
+            pace.learn(&connection, sql, pace.of(sql), took);
+            let reads = true;
+            assert_eq!(pace.of(sql), Some(Known { is_quick, reads }));
+        }
     }
 
     #[test]
@@ -75,14 +84,17 @@ mod tests {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch("CREATE TABLE t (a)").unwrap();
         let insert = "INSERT INTO t VALUES (1)";
-        for reads in ["SELECT a FROM t", "BEGIN"] {
-            assert!(!wants_to_write(&connection, reads), "{reads}");
+        for sql in ["SELECT a FROM t", "BEGIN"] {
+            assert!(reads(&connection, sql), "{sql}");
         }
-        for writes in [insert, "BEGIN IMMEDIATE", "PRAGMA journal_mode = WAL"] {
-            assert!(wants_to_write(&connection, writes), "{writes}");
+        for sql in [
+            insert,
+            "BEGIN IMMEDIATE",
+            "PRAGMA journal_mode = WAL",
+            "nonsense",
+        ] {
+            assert!(!reads(&connection, sql), "{sql}");
         }
-        connection.execute_batch("BEGIN IMMEDIATE").unwrap();
-        assert!(!wants_to_write(&connection, insert), "it has the lock");
         assert!(
             ["COMMIT", " end transaction", "release x"]
                 .into_iter()

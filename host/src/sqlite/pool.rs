@@ -3,7 +3,6 @@
 //! To the guest each handle is a connection of its own: what one handle leaves behind, an open transaction
 //! above all, the next never sees.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -11,7 +10,8 @@ use std::time::Instant;
 use rusqlite::Connection;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 
-use super::pace::{Pace, ends_transaction, wants_to_write};
+use super::connect::{connect, create_folder};
+use super::pace::{Known, Pace, ends_transaction, reads};
 use super::turn::{Turn, Writers};
 use crate::limits::{IDLE_CONNECTIONS, SQL_STEPS_PER_CHECK, STATEMENT_CACHE, STATEMENT_TIMEOUT};
 use crate::runtime_config::Place;
@@ -102,8 +102,8 @@ impl Database {
 
     fn connect(&self) -> rusqlite::Result<Link> {
         let mut connection = match &self.place {
-            Place::Memory => Connection::open_in_memory()?,
-            Place::File(path) => Connection::open(path)?,
+            Place::Memory => connect(None)?,
+            Place::File(path) => connect(Some(path))?,
         };
         let watch = Arc::new(Watch::default());
         connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
@@ -205,26 +205,43 @@ impl Session {
 
     /// What runs quickly enough for the thread that asks; `None` for what had better run on another.
     pub fn run_quickly<R>(&self, sql: &str, run: impl FnOnce(&Connection) -> R) -> Option<R> {
-        if !self.database.pace.is_quick(sql) || ends_transaction(sql) {
+        let known = self.database.pace.of(sql);
+        let Some(Known {
+            is_quick: true,
+            reads,
+        }) = known
+        else {
+            return None;
+        };
+        if ends_transaction(sql) {
             return None;
         }
         let turn = lock(&self.turn);
         // Somebody else's statement on the same handle would have to be waited for.
         let link = self.link.try_lock().ok()?;
         use_link(&link, |connection| {
-            let holds_lock = turn.is_some() && !connection.is_autocommit();
-            let waits =
-                !holds_lock && (!connection.is_autocommit() || wants_to_write(connection, sql));
-            (!waits).then(|| self.timed(sql, || run(connection)))
+            let waits = if connection.is_autocommit() {
+                !reads
+            } else {
+                // A transaction that may still have to ask for the lock.
+                turn.is_none()
+            };
+            (!waits).then(|| self.timed(connection, sql, known, run))
         })
     }
 
-    /// Waits for the turn to write, if the statement needs it.
+    /// Waits for the turn to write, if the statement needs it: it may write, outside of a transaction, or begins
+    /// one that may.
     pub async fn wait_for_turn(&self, sql: &str) {
+        let known = self.database.pace.of(sql);
+        let wants_to_write = |connection: &Connection| {
+            let reads = || known.map_or_else(|| reads(connection, sql), |known| known.reads);
+            connection.is_autocommit() && !reads()
+        };
         let wants = {
             let link = self.link.try_lock();
             let holds = lock(&self.turn).is_some();
-            !holds && link.is_ok_and(|link| use_link(&link, |c| wants_to_write(c, sql)))
+            !holds && link.is_ok_and(|link| use_link(&link, wants_to_write))
         };
         if wants {
             let turn = self.database.writers.turn().await;
@@ -235,8 +252,9 @@ impl Session {
     /// Runs the statement and remembers how long that took. After it, or after the transaction that it is part of,
     /// the next writer has its turn. Blocks.
     pub fn run<R>(&self, sql: &str, run: impl FnOnce(&Connection) -> R) -> R {
+        let known = self.database.pace.of(sql);
         self.with(|connection| {
-            let result = self.timed(sql, || run(connection));
+            let result = self.timed(connection, sql, known, run);
             if connection.is_autocommit() {
                 lock(&self.turn).take();
             }
@@ -244,10 +262,17 @@ impl Session {
         })
     }
 
-    fn timed<R>(&self, sql: &str, run: impl FnOnce() -> R) -> R {
+    fn timed<R>(
+        &self,
+        connection: &Connection,
+        sql: &str,
+        known: Option<Known>,
+        run: impl FnOnce(&Connection) -> R,
+    ) -> R {
         let begun = Instant::now();
-        let result = run();
-        self.database.pace.learn(sql, begun.elapsed());
+        let result = run(connection);
+        let took = begun.elapsed();
+        self.database.pace.learn(connection, sql, known, took);
         result
     }
 
@@ -286,13 +311,6 @@ fn use_link<R>(link: &Option<Link>, use_it: impl FnOnce(&Connection) -> R) -> R 
 fn forget_last_insert(connection: &Connection) {
     // SAFETY: the handle is valid as long as `connection` is, and the call only stores a number.
     unsafe { rusqlite::ffi::sqlite3_set_last_insert_rowid(connection.handle(), 0) }
-}
-
-pub(crate) fn create_folder(file: &Path) -> std::io::Result<()> {
-    match file.parent() {
-        Some(folder) if folder != Path::new("") => std::fs::create_dir_all(folder),
-        _ => Ok(()),
-    }
 }
 
 /// A panic while a lock was held leaves nothing half done here.
