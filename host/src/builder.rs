@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 
 use crate::calls::Gate;
 use crate::fault::{Faults, StartError};
@@ -214,6 +215,7 @@ impl HostBuilder {
     ///
     /// With everything that is wrong, at once: nothing has been served then.
     pub async fn build(mut self) -> Result<Host, StartError> {
+        self.world.main = Some(Handle::current());
         let faults = Faults::default();
         let manifest = manifest::read(&self.manifest, &faults);
         let Some(manifest) = manifest else {

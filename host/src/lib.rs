@@ -38,6 +38,7 @@
 
 mod allowed_hosts;
 mod app;
+mod background;
 mod bindings;
 mod builder;
 mod calls;

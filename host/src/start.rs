@@ -12,6 +12,7 @@ use wasmtime::Engine;
 use wasmtime::component::InstancePre;
 
 use crate::app::App;
+use crate::background::Background;
 use crate::bindings::exports::spin::redis::inbound_redis;
 use crate::builder::HostBuilder;
 use crate::calls::{Calls, Gate};
@@ -68,11 +69,21 @@ pub(crate) async fn start(
         false => Connections::InProcess(in_process.clone()),
     });
     let (redis, memory_bytes) = (connections.clone(), builder.instance_memory);
+    let background = match plan.components.iter().any(|plan| plan.is_background) {
+        // One after the other, in a simulation, is all there is.
+        true if !builder.world.is_simulated() => {
+            Some(Arc::new(Background::start().map_err(|error| {
+                StartError::one(format!("cannot start a thread: {error}"))
+            })?))
+        }
+        _ => None,
+    };
     let shared = Shared {
         engine: code.engine.clone(),
         redis,
         gate: gate.clone(),
         memory_bytes,
+        background,
     };
     let plans = std::mem::take(&mut plan.components).into_iter().zip(linked);
     let app = Arc::new_cyclic(|app| {
@@ -128,6 +139,7 @@ struct Shared {
     redis: Arc<Connections>,
     gate: Arc<Gate>,
     memory_bytes: usize,
+    background: Option<Arc<Background>>,
 }
 
 fn components(
@@ -139,7 +151,7 @@ fn components(
     let room = Arc::new(Semaphore::new(INSTANCES as usize));
     let mut components = BTreeMap::new();
     for (plan, pre) in plans {
-        let id = plan.id.clone();
+        let (id, is_background) = (plan.id.clone(), plan.is_background);
         let instances = Arc::new(Instances {
             engine: shared.engine.clone(),
             calls: Calls::new(id.clone(), shared.gate.clone()),
@@ -158,7 +170,11 @@ fn components(
             pre,
         });
         let component = Component {
-            http: HttpPool::new(instances.clone(), timeout),
+            http: HttpPool::new(
+                instances.clone(),
+                timeout,
+                shared.background.clone().filter(|_| is_background),
+            ),
             redis: inbound_redis::GuestIndices::new(&instances.pre).ok(),
             id: id.clone(),
             instances,

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
 use wasmtime_wasi::WasiCtxBuilder;
 
 use crate::calls::Calls;
@@ -13,6 +14,8 @@ use crate::faults::{Clock, Simulation};
 /// The world of one host.
 #[derive(Clone, Default)]
 pub(crate) struct World {
+    /// Where the host was started.
+    pub main: Option<Handle>,
     #[cfg(feature = "faults")]
     pub clock: Option<Clock>,
     #[cfg(feature = "faults")]
@@ -41,7 +44,15 @@ impl World {
         if self.is_simulated() {
             return Ok(work());
         }
-        tokio::task::spawn_blocking(work).await.map_err(|_| CutOff)
+        let block = || tokio::task::spawn_blocking(work);
+        match &self.main {
+            // A thread inherits the priority of the one that starts it, and this work holds locks that others wait for.
+            Some(main) if main.id() != Handle::current().id() => {
+                let done = main.spawn(async { block().await }).await;
+                done.map_err(|_| CutOff)?.map_err(|_| CutOff)
+            }
+            _ => block().await.map_err(|_| CutOff),
+        }
     }
 
     /// Gives an instance its clocks and its randomness.

@@ -2,7 +2,7 @@
 //! nothing, and a native server with the same queries on the same files.
 
 use crate::buyers::settle;
-use crate::figures::{Line, Table, per_second};
+use crate::figures::{Line, Table, ms, per_second};
 use crate::host::{Host, Start};
 use crate::load::{Connection, Request, drive, get, post};
 use crate::native::Native;
@@ -12,6 +12,7 @@ use crate::windows::Measured;
 use anyhow::ensure;
 use serde_json::json;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Clients at once.
 const CLIENTS: usize = 16;
@@ -28,7 +29,6 @@ pub async fn measure(setting: &Setting, table: &mut Table) -> anyhow::Result<()>
     let empty = empty_host(setting)?;
     let nothing = drive(empty.at, CLIENTS, pace, 200, |_, _| get("/", None)).await?;
     let most = drive(native.at, CLIENTS, pace, 200, |_, _| get("/empty", None)).await?;
-    drop(empty);
     table.add(
         Line::new(
             format!("empty component, {CLIENTS} clients"),
@@ -43,27 +43,35 @@ pub async fn measure(setting: &Setting, table: &mut Table) -> anyhow::Result<()>
     );
     let mut idle = vec![];
     for read in &reads {
+        // Again for each: the machine may be another one than a minute ago.
+        let nothing = drive(empty.at, CLIENTS, pace, 200, |_, _| get("/", None)).await?;
+        let before = shop.host.cpu();
         let ours = drive(shop.host.at, CLIENTS, pace, 200, read.ours.clone().make()).await?;
+        let cpu = shop.host.cpu().saturating_sub(before).as_secs_f64();
+        let each = Duration::from_secs_f64(cpu / (ours.rate * pace.whole().as_secs_f64()));
         let theirs = drive(native.at, CLIENTS, pace, 200, read.native.clone().make()).await?;
         table.add(
-            Line::new(format!("{}, {CLIENTS} clients", read.name), ours.shown())
-                .limit(
-                    "empty component",
-                    nothing.rate,
-                    &per_second(nothing.rate),
-                    ours.rate,
-                )
-                .limit(
-                    "native axum",
-                    theirs.rate,
-                    &per_second(theirs.rate),
-                    ours.rate,
-                )
-                .aim(read.aim),
+            Line::new(
+                format!("{}, {CLIENTS} clients", read.name),
+                format!("{}, {} of processor each", ours.shown(), ms(each)),
+            )
+            .limit(
+                "empty component",
+                nothing.rate,
+                &per_second(nothing.rate),
+                ours.rate,
+            )
+            .limit(
+                "native axum",
+                theirs.rate,
+                &per_second(theirs.rate),
+                ours.rate,
+            )
+            .aim(read.aim),
         );
         idle.push(drive(shop.host.at, READERS, pace, 200, read.ours.clone().make()).await?);
     }
-    drop(native);
+    drop((native, empty));
     beside_orders(setting, table, &shop, &reads, &idle).await?;
     shop.close().await?;
     Ok(())
@@ -107,7 +115,7 @@ async fn beside_orders(
             .limit(
                 "p99 without the others",
                 idle.p99.as_secs_f64(),
-                &crate::figures::ms(idle.p99),
+                &ms(idle.p99),
                 busy.p99.as_secs_f64(),
             )
             .beside(format!("{} orders meanwhile", per_second(orders)))

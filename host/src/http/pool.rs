@@ -19,6 +19,7 @@ use wasmtime_wasi_http::p3::bindings::ServiceIndices;
 
 use super::problem::Problem;
 use super::{Request, Response};
+use crate::background::Background;
 use crate::component::{Instances, NoRoom};
 use crate::limits::{INSTANCE_CONCURRENCY, INSTANCE_IDLE, INSTANCE_REUSE};
 use crate::state::HostState;
@@ -28,11 +29,17 @@ pub(crate) struct HttpPool {
     component: Arc<str>,
     handler: ProxyHandler<Maker>,
     timeout: Duration,
+    /// Where the instances run, unless it is where the requests come in.
+    background: Option<Arc<Background>>,
 }
 
 impl HttpPool {
     /// `None` when the component does not export `wasi:http/handler`.
-    pub fn new(instances: Arc<Instances>, timeout: Duration) -> Option<Self> {
+    pub fn new(
+        instances: Arc<Instances>,
+        timeout: Duration,
+        background: Option<Arc<Background>>,
+    ) -> Option<Self> {
         let indices = ServiceIndices::new(&instances.pre).ok()?;
         let component = instances.grants.component.clone();
         let handler = ProxyHandler::new(Maker {
@@ -44,7 +51,16 @@ impl HttpPool {
             component,
             handler,
             timeout,
+            background,
         })
+    }
+
+    async fn handle(&self, request: Request) -> wasmtime::Result<Response> {
+        let answer = self.handler.handle((), request);
+        match &self.background {
+            Some(background) => background.spawning_there(answer).await,
+            None => answer.await,
+        }
     }
 
     /// The component's answer, or why there is none. Failures are logged here, once.
@@ -52,7 +68,7 @@ impl HttpPool {
         let begun = Instant::now();
         let path = request.uri().path().to_owned();
         // The pool has the same limit for itself, but it cannot act while a guest runs without a break.
-        let answer = tokio::time::timeout(self.timeout, self.handler.handle((), request)).await;
+        let answer = tokio::time::timeout(self.timeout, self.handle(request)).await;
         let error = match answer {
             Ok(Ok(response)) => return Ok(response),
             Ok(Err(error)) => error,

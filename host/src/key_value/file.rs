@@ -18,11 +18,15 @@ const CREATE: &str = "CREATE TABLE IF NOT EXISTS spin_key_value (
 /// Another process may hold the file for a moment.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// One label in one file. Readers and writers have a connection each, so that a look-up does not wait for
+/// Connections that look up: as many as threads may look at once without waiting for each other, and one more for
+/// the thread that has the least priority.
+const READERS: usize = 4;
+
+/// One label in one file. Readers and writers have connections of their own, so that a look-up does not wait for
 /// a write to reach the disk.
 pub(crate) struct FileStore {
     label: String,
-    reader: Arc<Mutex<Connection>>,
+    readers: Vec<Arc<Mutex<Connection>>>,
     writer: Arc<Mutex<Connection>>,
 }
 
@@ -44,24 +48,36 @@ impl FileStore {
         writer.execute_batch("PRAGMA synchronous = NORMAL")?;
         writer.execute_batch(CREATE)?;
         let writer = Arc::new(Mutex::new(writer));
-        let reader = match place {
+        let readers = match place {
             // A second connection would be a second, empty database.
-            Place::Memory => writer.clone(),
+            Place::Memory => vec![writer.clone()],
             Place::File(_) => {
-                let reader = connect()?;
-                reader.busy_timeout(BUSY)?;
-                Arc::new(Mutex::new(reader))
+                let reader = |_| {
+                    let reader = connect()?;
+                    reader.busy_timeout(BUSY)?;
+                    Ok(Arc::new(Mutex::new(reader)))
+                };
+                (0..READERS).map(reader).collect::<rusqlite::Result<_>>()?
             }
         };
         Ok(Self {
             label: label.to_owned(),
-            reader,
+            readers,
             writer,
         })
     }
 
+    /// One that nobody uses at the moment, or else the first, once it is free.
+    fn reader(&self) -> MutexGuard<'_, Connection> {
+        let mut free = self
+            .readers
+            .iter()
+            .filter_map(|reader| reader.try_lock().ok());
+        free.next().unwrap_or_else(|| lock(&self.readers[0]))
+    }
+
     pub fn get(&self, key: &str) -> rusqlite::Result<Option<Vec<u8>>> {
-        lock(&self.reader)
+        self.reader()
             .prepare_cached("SELECT value FROM spin_key_value WHERE store = ?1 AND key = ?2")?
             .query_row([self.label.as_str(), key], |row| match row.get_ref(0)? {
                 rusqlite::types::ValueRef::Text(bytes) | rusqlite::types::ValueRef::Blob(bytes) => {
@@ -73,13 +89,13 @@ impl FileStore {
     }
 
     pub fn exists(&self, key: &str) -> rusqlite::Result<bool> {
-        lock(&self.reader)
+        self.reader()
             .prepare_cached("SELECT 1 FROM spin_key_value WHERE store = ?1 AND key = ?2")?
             .exists([self.label.as_str(), key])
     }
 
     pub fn keys(&self) -> rusqlite::Result<Vec<String>> {
-        lock(&self.reader)
+        self.reader()
             .prepare_cached("SELECT key FROM spin_key_value WHERE store = ?1")?
             .query_map([self.label.as_str()], |row| row.get(0))?
             .collect()

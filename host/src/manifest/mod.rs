@@ -20,6 +20,8 @@ pub(crate) struct Manifest {
     pub redis: Vec<RedisTrigger>,
     pub components: BTreeMap<String, Component>,
     pub ticks: Vec<Tick>,
+    /// Components whose work can wait, from `[application.tool.wasmart]`.
+    pub background: Vec<String>,
 }
 
 #[derive(Debug, Default)]

@@ -104,17 +104,17 @@ fn application(mut section: Section<'_>, manifest: &mut Manifest) {
     if let Some(mut tool) = section.section("tool") {
         // Other tools' tables are theirs.
         if let Some(ours) = tool.section("wasmart") {
-            manifest.ticks = our_tool(ours);
+            our_tool(ours, manifest);
         }
     }
     section.refuse(&["targets"]);
     section.finish();
 }
 
-fn our_tool(mut section: Section<'_>) -> Vec<Tick> {
-    let ticks = section.list("tick").into_iter().filter_map(tick).collect();
+fn our_tool(mut section: Section<'_>, manifest: &mut Manifest) {
+    manifest.ticks = section.list("tick").into_iter().filter_map(tick).collect();
+    manifest.background = section.strings("background");
     section.finish();
-    ticks
 }
 
 fn tick(mut section: Section<'_>) -> Option<Tick> {
@@ -347,6 +347,7 @@ mod tests {
         [application.trigger.redis]
         address = "{{ redis_url }}"
         [application.tool.wasmart]
+        background = ["a"]
         tick = [{ component = "a", path = "/t", every_ms = 500, headers = { x-s = "{{ s }}" } }]
         [application.tool.other]
         anything = 1
@@ -383,6 +384,7 @@ mod tests {
         assert_eq!(manifest.http.len(), 2);
         assert!(manifest.http[1].route.is_none());
         assert_eq!(manifest.redis[0].channel, "c");
+        assert_eq!(manifest.background, ["a"]);
         assert_eq!(manifest.ticks[0].every_ms, 500);
         assert_eq!(manifest.components["a"].source, Path::new("dir/a.wasm"));
         let dependency = &manifest.components["a"].dependencies[0];

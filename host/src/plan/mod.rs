@@ -31,6 +31,8 @@ pub(crate) struct Plan {
 /// One component with everything it may use.
 pub(crate) struct ComponentPlan {
     pub id: Arc<str>,
+    /// Its work can wait for that of others.
+    pub is_background: bool,
     pub wasm: Arc<[u8]>,
     pub variables: HashMap<String, String>,
     pub environment: BTreeMap<String, String>,
@@ -111,6 +113,9 @@ impl<'m> Uses<'m> {
             .ticks
             .iter()
             .filter(|tick| known(&tick.component, "a tick"));
+        for id in &manifest.background {
+            known(id, "`background`");
+        }
         Self {
             http: http
                 .map(|trigger| trigger.component.as_str())
@@ -151,6 +156,7 @@ impl Planner<'_> {
         let wasm = self.code(id, component, uses)?;
         Some(ComponentPlan {
             id: id.into(),
+            is_background: self.manifest.background.iter().any(|other| other == id),
             wasm,
             variables,
             environment: component.environment.clone(),

@@ -106,6 +106,27 @@ async fn a_tick_calls_its_component() {
 }
 
 #[tokio::test]
+async fn a_component_in_the_background_is_served_all_the_same() {
+    let app = App::new("key_value_stores = ['default']")
+        .with("[application.tool.wasmart]\nbackground = ['probe']")
+        .start()
+        .await;
+    let keys = 0..20;
+    let set = keys.clone().map(|key| {
+        let path = format!("kv/set?store=default&key=k{key}&value=v{key}");
+        let app = &app;
+        async move { app.probe(&path).await }
+    });
+    for set in futures::future::join_all(set).await {
+        set.unwrap();
+    }
+    for key in keys {
+        let path = format!("kv/get?store=default&key=k{key}");
+        assert_eq!(app.probe(&path).await.unwrap(), json!(format!("v{key}")));
+    }
+}
+
+#[tokio::test]
 async fn ticks_run_by_themselves() {
     let app = App::new("key_value_stores = ['default']").with(TICK);
     let builder = app.builder().ticks(true);
