@@ -406,6 +406,8 @@ async fn accounts_that_cannot_be_are_refused() {
             account("password", json!("short")),
             account("password", json!("x".repeat(129))),
             account("password", json!(12_345_678)),
+            account("password", json!("password1")),
+            account("password", json!("PASSWORD1")),
             account("username", json!("a")),
             account("username", json!("ann@example.com")),
             account("first_name", json!("")),
