@@ -102,7 +102,7 @@ async fn accounts_are_found_by_what_is_known_of_them() {
         let text = |account: &serde_json::Value| account["id"].as_str().map(str::to_owned);
         list.expect(200).data().iter().filter_map(text).collect()
     };
-    let (m, a, b, boss) = (&manager.id, &ann.id, &bob.id, &admin.id);
+    let [m, a, b, boss] = [&manager, &ann, &bob, &admin].map(|actor| actor.id.as_str());
     assert_eq!(found("").await, [b, a, m, boss]);
     assert_eq!(found("role=manager").await, [m]);
     assert_eq!(found("role=customer").await, [b, a]);
