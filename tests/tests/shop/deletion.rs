@@ -6,6 +6,7 @@ use crate::harness::{Actor, App, eventually};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 use wasmart_host::{CallHook, HostCall, Verdict};
 
 const ADDRESS: &str = "7 Rue de la Paix, Paris";
@@ -107,25 +108,53 @@ async fn orders_under_way_are_called_off_and_the_money_goes_back() {
     app.finish().await;
 }
 
+/// Stops stock at whatever it does, while it is on.
+#[derive(Default)]
+struct StockIsDown(AtomicBool);
+
+impl CallHook for StockIsDown {
+    fn before(&self, call: &HostCall<'_>) -> Verdict {
+        match self.0.load(Ordering::Relaxed) && call.component == "stock" {
+            true => Verdict::Stop,
+            false => Verdict::Pass,
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_wallet_waits_for_the_last_order() {
-    let app = App::start().await;
+    let down = Arc::new(StockIsDown::default());
+    let Some(app) = App::start_with_hook(module_path!(), down.clone()).await else {
+        return;
+    };
     let tea = app.manager().await.sell("Tea", 100, 10).await;
     let ann = app.customer_with(PLENTY).await;
     let orders = [ann.order(&tea, 1).await, ann.order(&tea, 1).await];
     for order in &orders {
         ann.wait_for(order, "paid").await;
     }
+    app.quiet().await;
+    // Its part of the undo is not done, so the orders have not ended.
+    down.0.store(true, Ordering::Relaxed);
     ann.delete("/users/me").await.expect(204);
+    let of_ann = |sql: &str| {
+        app.books()
+            .rows(&sql.replace('?', &format!("'{}'", ann.id)))
+    };
+    eventually("the refunds", async || {
+        let refunds =
+            of_ann("SELECT id FROM billing.transactions WHERE user_id = ? AND kind = 'refund'");
+        (refunds.len() == 2).then_some(())
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let wallet = "SELECT balance, closed_at FROM billing.accounts WHERE user_id = ?";
+    assert_eq!(of_ann(wallet), [format!("{PLENTY}, null")]);
+    down.0.store(false, Ordering::Relaxed);
     is_gone(&app, &ann).await;
-    // The charge, then the refund, then the rest at once: nothing was booked on a closed wallet.
-    let books = app.books();
-    let kinds = format!(
-        "SELECT kind FROM billing.transactions WHERE user_id = '{}' ORDER BY rowid",
-        ann.id
-    );
+    let kinds = "SELECT kind FROM billing.transactions WHERE user_id = ? ORDER BY rowid";
     assert_eq!(
-        books.rows(&kinds),
+        of_ann(kinds),
         ["deposit", "charge", "charge", "refund", "refund", "payout"]
     );
     app.finish().await;
