@@ -2,7 +2,7 @@
 
 use crate::audit::{Entry, Kind, Written};
 use crate::store::{self, Account, AccountFilter, AccountView};
-use crate::{SERVICE, revocation};
+use crate::{SERVICE, resets, revocation};
 use axum::Json;
 use serde::Deserialize;
 use serde_json::json;
@@ -76,7 +76,7 @@ pub async fn disable(
     let account = store::set_disabled(&tx, &id, true).await?;
     let account = account.ok_or_else(no_account)?;
     revocation::revoke_account(&tx, &id).await?;
-    store::forget_resets(&tx, &id).await?;
+    resets::forget(&tx, &id).await?;
     let record = Entry::new(Kind::Disabled).about(Some(&id));
     let record = record.by(Some(&caller.id)).from(client).write(&tx).await?;
     done(tx, record).await?;

@@ -5,7 +5,7 @@
 use crate::admin::keep_an_admin;
 use crate::audit::{Entry, Kind};
 use crate::store::Deleted;
-use crate::{SERVICE, password_reset, revocation, store, throttle};
+use crate::{SERVICE, password_reset, resets, revocation, store, throttle};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use wasmart_contracts::messages::AccountDeleted;
@@ -39,7 +39,7 @@ pub async fn delete(
         Deleted::Before => tx.rollback().await?,
         Deleted::Now => {
             revocation::revoke_account(&tx, &id).await?;
-            store::forget_resets(&tx, &id).await?;
+            resets::forget(&tx, &id).await?;
             password_reset::forget_events(&tx, &id).await?;
             throttle::forget_networks(&tx, &id).await?;
             let data = AccountDeleted {

@@ -21,6 +21,7 @@ mod password_rules;
 mod passwords;
 mod refresh;
 mod register;
+mod resets;
 mod revocation;
 mod session;
 mod signing;

@@ -6,7 +6,7 @@ use crate::login::open_session;
 use crate::passwords::{self, Verdict};
 use crate::store::{self, Account};
 use crate::throttle::{Attempt, Scope};
-use crate::{SERVICE, password_rules, revocation};
+use crate::{SERVICE, password_rules, resets, revocation};
 use axum::response::Response;
 use http::StatusCode;
 use serde::Deserialize;
@@ -71,7 +71,7 @@ pub async fn change(
 /// more, and the owner is told.
 pub async fn changed(tx: &Tx, account: &Account) -> Result<(), DbError> {
     revocation::revoke_account(tx, &account.id).await?;
-    store::forget_resets(tx, &account.id).await?;
+    resets::forget(tx, &account.id).await?;
     let data = PasswordChanged {
         user_id: account.id.clone(),
     };

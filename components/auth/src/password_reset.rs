@@ -10,7 +10,7 @@ use crate::password_change::{changed, check_new};
 use crate::session::random_token;
 use crate::signing::digest;
 use crate::throttle::{self, Attempt, Scope};
-use crate::{SERVICE, passwords, revocation, store};
+use crate::{SERVICE, passwords, resets, revocation, store};
 use axum::Json;
 use http::StatusCode;
 use serde::Deserialize;
@@ -58,7 +58,7 @@ pub async fn forgot(
 
     let tx = Db::open(&SERVICE).await?.begin().await?;
     attempt.failed(&tx).await?;
-    let asked = store::insert_reset(&tx, &login, &digest(&token), expires_at, AT_ONCE).await?;
+    let asked = resets::insert(&tx, &login, &digest(&token), expires_at, AT_ONCE).await?;
     let account = asked.as_ref().map(|(account, _)| account.as_str());
     let record = Entry::new(Kind::ResetRequested).about(account);
     let record = record.from(client).write(&tx).await?;
@@ -82,7 +82,7 @@ pub async fn forgot(
 pub async fn reset(client: Client, Input(input): Input<Reset>) -> Result<StatusCode, Problem> {
     let attempt = Attempt::begin(Scope::Reset, "", None, client).await?;
     let hash = digest(&input.token);
-    let known = store::reset_of(&Db::open(&SERVICE).await?, &hash).await?;
+    let known = resets::account_of(&Db::open(&SERVICE).await?, &hash).await?;
     let Some(account) = known else {
         return Err(refuse(&attempt, client).await?);
     };
@@ -96,7 +96,7 @@ pub async fn reset(client: Client, Input(input): Input<Reset>) -> Result<StatusC
     let password_hash = passwords::hash(&input.password)?;
 
     let tx = Db::open(&SERVICE).await?.begin().await?;
-    if !store::use_reset(&tx, &hash).await? {
+    if !resets::use_up(&tx, &hash).await? {
         tx.rollback().await?;
         return Err(refuse(&attempt, client).await?);
     }
@@ -141,13 +141,11 @@ async fn refuse(attempt: &Attempt, client: Client) -> Result<Problem, Problem> {
 
 /// Removes tokens that are past their end, and the events that carry them where nobody took those in.
 pub async fn sweep(db: &Db) -> Result<(), DbError> {
-    let now = now_ms();
-    db.execute("DELETE FROM password_resets WHERE expires_at < ?", &[&now])
-        .await?;
+    resets::sweep(db).await?;
     db.execute(
         "DELETE FROM outbox WHERE channel = 'notifications' AND created_at < ?
              AND json_extract(event, '$.type') = ?",
-        &[&(now - LIFETIME_MS), &FORGOTTEN],
+        &[&(now_ms() - LIFETIME_MS), &FORGOTTEN],
     )
     .await
 }

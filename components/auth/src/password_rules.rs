@@ -19,7 +19,10 @@ pub fn check(password: &str, names: [Option<&str>; 2]) -> Result<(), String> {
     if is_common_password(&password) || is_common_password(&lower) {
         return Err("must not be one of the most common passwords".to_owned());
     }
-    let is_name = |name: &str| lower == name || name.split('@').next() == Some(&lower);
+    let is_name = |name: &str| {
+        let name = name.to_lowercase();
+        lower == name || name.split('@').next() == Some(&lower)
+    };
     if names.into_iter().flatten().any(is_name) {
         return Err("must not be the account's own name".to_owned());
     }

@@ -109,15 +109,16 @@ fn checked(input: &Register) -> Result<Account, Problem> {
     let email = normalize_email(&input.email)
         .map_err(|error| fault("email", error.to_string()))
         .ok();
-    let username = input.username.as_deref().and_then(|username| {
-        normalize_username(username)
-            .map_err(|error| fault("username", error.to_string()))
-            .ok()
-    });
-    let names = [email.as_deref(), username.as_deref()];
+    let username = input.username.as_deref().map(normalize_username);
+    let names = [email.as_deref(), input.username.as_deref()];
     if let Err(detail) = password_rules::check(&input.password, names) {
         fault("password", detail);
     }
+    let username = username.and_then(|username| {
+        username
+            .map_err(|error| fault("username", error.to_string()))
+            .ok()
+    });
     for (field, value) in [
         ("first_name", &input.first_name),
         ("last_name", &input.last_name),

@@ -8,7 +8,7 @@ use wasmart_domain::account::Role;
 use wasmart_service::clock;
 use wasmart_service::db::{Db, DbError, Row, Tx};
 
-const ACCOUNT: &str = "id, email, username, role, created_at, generation, disabled_at";
+pub const ACCOUNT: &str = "id, email, username, role, created_at, generation, disabled_at";
 
 /// An account that is not deleted.
 #[derive(Clone, Debug)]
@@ -125,7 +125,7 @@ pub async fn by_login(db: &Db, login: &LoginName) -> Result<Option<(Account, Str
 }
 
 /// Where a login is looked for. One that can be neither is not found among the usernames.
-fn column(login: &LoginName) -> &'static str {
+pub fn column(login: &LoginName) -> &'static str {
     match login {
         LoginName::Email(_) => "email",
         LoginName::Username(_) | LoginName::Neither(_) => "username",
@@ -220,62 +220,9 @@ pub async fn has_another_admin(tx: &Tx, id: &str) -> Result<bool, DbError> {
     Ok(row.is_some())
 }
 
-fn changed(row: Option<Row>) -> Result<Option<Account>, DbError> {
+/// The account that a statement gave back.
+pub fn changed(row: Option<Row>) -> Result<Option<Account>, DbError> {
     row.map(|row| account(&row)).transpose()
-}
-
-/// Keeps a token that sets a new password, unless the account has so many already; gives the account
-/// and where to write to. None for a login that is nobody's.
-pub async fn insert_reset(
-    tx: &Tx,
-    login: &LoginName,
-    hash: &str,
-    expires_at: i64,
-    at_once: i64,
-) -> Result<Option<(String, String)>, DbError> {
-    let sql = format!(
-        "INSERT INTO password_resets (hash, account_id, expires_at)
-         SELECT ?1, id, ?2 FROM accounts a WHERE {} = ?3 AND email IS NOT NULL
-             AND disabled_at IS NULL AND deleted_at IS NULL
-             AND (SELECT count(*) FROM password_resets WHERE account_id = a.id AND expires_at > ?4)
-                 < ?5
-         RETURNING account_id, (SELECT email FROM accounts WHERE id = account_id)",
-        column(login)
-    );
-    let now = clock::now_ms();
-    let row = tx
-        .first(&sql, &[&hash, &expires_at, &login.text(), &now, &at_once])
-        .await?;
-    row.map(|row| Ok((row.text(0)?, row.text(1)?))).transpose()
-}
-
-/// Whose token this is, if it is still good.
-pub async fn reset_of(db: &Db, hash: &str) -> Result<Option<Account>, DbError> {
-    let sql = format!(
-        "SELECT {ACCOUNT} FROM accounts WHERE disabled_at IS NULL AND deleted_at IS NULL AND id =
-             (SELECT account_id FROM password_resets WHERE hash = ? AND expires_at > ?)"
-    );
-    changed(db.first(&sql, &[&hash, &clock::now_ms()]).await?)
-}
-
-/// Uses a token up; false when another request was first.
-pub async fn use_reset(tx: &Tx, hash: &str) -> Result<bool, DbError> {
-    let row = tx
-        .first(
-            "DELETE FROM password_resets WHERE hash = ? AND expires_at > ? RETURNING 1",
-            &[&hash, &clock::now_ms()],
-        )
-        .await?;
-    Ok(row.is_some())
-}
-
-/// Makes all tokens of an account void that would set a new password.
-pub async fn forget_resets(tx: &Tx, account: &str) -> Result<(), DbError> {
-    tx.execute(
-        "DELETE FROM password_resets WHERE account_id = ?",
-        &[&account],
-    )
-    .await
 }
 
 pub async fn by_id(db: &Db, id: &str) -> Result<Option<Account>, DbError> {

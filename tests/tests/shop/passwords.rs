@@ -6,10 +6,13 @@ use futures::future::join_all;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::path::Path;
+use std::time::Instant;
 
 /// Hashes of `an old password`, as another shop or an earlier setting left them.
 const BCRYPT: &str = "$2b$06$nFXSYB2UzC9ZD0E7TJSSduG1/E2SuxzOR8uUgMVLRXgix7FW.z7sy";
 const WEAK_ARGON2: &str = "$argon2id$v=19$m=1024,t=1,p=1$FQOWQqjPp/UIBraO1RIR+w$PDzXQ5HSnC2hSPKDBRSb/nKuF/ownVpqWa6KPWCOGLo";
+/// One that takes longer than ours to check.
+const DEAR_BCRYPT: &str = "$2b$10$Rtls.uRdEh5Kua9YlYfPQuwwoJXqXFNd9xNLQws/EjDslTZTfZ0Aa";
 const OLD: &str = "an old password";
 
 async fn log_in(app: &App, login: &str, password: &str) -> Answer {
@@ -117,6 +120,46 @@ async fn hashes_from_elsewhere_and_from_before_are_good_for_one_login_that_repla
     }
     newest.log_in_again().await;
     assert_eq!(hash_of(&app, &newest.email), unchanged);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_time_of_a_refusal_tells_nothing() {
+    let mut app = App::start_with(&[("trusted_proxies", "127.0.0.0/8")]).await;
+    let (ann, bob) = (app.customer().await, app.customer().await);
+    let logins = [&ann.email, &bob.email, "nobody@example.com", "nobody"];
+    let mut networks = 1..=255;
+    let mut medians = async |app: &App| {
+        let mut times = [const { Vec::new() }; 4];
+        for _ in 0..9 {
+            // In turns, so that whatever else the machine does befalls all of them.
+            for (login, times) in logins.iter().zip(&mut times) {
+                let network = networks.next().unwrap_or_default();
+                let somebody = app.anonymous().from(&format!("192.0.2.{network}"));
+                let body = json!({"login": login, "password": "wrong password"});
+                let begun = Instant::now();
+                somebody.post("/auth/login", &body).await.expect(401);
+                times.push(begun.elapsed().as_millis());
+            }
+        }
+        times.map(|mut times| {
+            times.sort_unstable();
+            times[times.len() / 2]
+        })
+    };
+    let alike = |medians: [u128; 4]| {
+        println!("ms to refuse ann, bob and two that are nobody: {medians:?}");
+        let [shortest, longest] = [medians.iter().min(), medians.iter().max()];
+        assert!(
+            longest < shortest.map(|ms| ms * 3 / 2 + 10).as_ref(),
+            "{medians:?}"
+        );
+    };
+    alike(medians(&app).await);
+    // Nor does it when one of them was brought along from elsewhere, with a hash that costs more.
+    app.restart_after(|databases| set_hash(databases, &bob.email, DEAR_BCRYPT))
+        .await;
+    alike(medians(&app).await);
     app.finish().await;
 }
 
