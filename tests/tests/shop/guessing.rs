@@ -1,5 +1,6 @@
 //! Who guesses is slowed down, whoever the account belongs to; who owns an account gets in.
 
+use crate::harness::process::Process;
 use crate::harness::{Actor, Answer, App};
 use futures::future::join_all;
 use serde_json::json;
@@ -92,6 +93,20 @@ async fn those_that_come_at_once_are_counted_one_by_one() {
     assert_eq!(looked_at, 10, "{answers:?}");
     assert!(answers.iter().all(|a| [401, 429].contains(&a.status)));
     app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hosts_of_one_shop_count_as_one() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (one, two) = (Process::start(folder.path()), Process::start(folder.path()));
+    let ann = Actor::register(one.address(), "ann@example.com").await;
+    let tries = (0..30).map(async |number| {
+        let host = if number % 2 == 0 { &one } else { &two };
+        log_in(&ann.at(host.address()), &ann.email, "wrong password").await
+    });
+    let answers = join_all(tries).await;
+    let looked_at = answers.iter().filter(|answer| answer.status == 401).count();
+    assert_eq!(looked_at, 10, "{answers:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -303,6 +303,9 @@ async fn who_forgot_gets_a_token_that_is_good_once() {
     }
     let token = token(&app, 1).await;
     assert!(is_kept(&app.databases(), &token).is_some());
+    let none = "00000000-0000-7000-8000-000000000000";
+    let (status, said) = said(&mut operator(app.address(), &["mail", "show", none]));
+    assert!(status == Some(1) && said.contains("No such mail"), "{said}");
     // No user can read it.
     assert!(ann.get("/notifications").await.data().is_empty());
     for path in ["/internal/notifications/mails", "/notifications/mails"] {
