@@ -200,7 +200,7 @@ impl Ticks {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let secret = keys.internal_secret().to_owned();
-        let paths: Vec<String> = ["orders", "billing", "auth", "stock"]
+        let paths: Vec<String> = ["orders", "billing", "auth", "stock", "notifications"]
             .iter()
             .map(|service| format!("{base}/internal/{service}/tick"))
             .collect();

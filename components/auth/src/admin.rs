@@ -1,13 +1,15 @@
-//! Accounts as an administrator sees them: the list, and who may do what.
+//! Accounts as an administrator sees them: the list, who may do what, who is kept out.
 
-use crate::store::{self, AccountView};
-use crate::{SERVICE, revocation};
+use crate::audit::{Entry, Kind, Written};
+use crate::store::{self, Account, AccountFilter, AccountView};
+use crate::{SERVICE, resets, revocation};
 use axum::Json;
 use serde::Deserialize;
+use serde_json::json;
 use wasmart_domain::account::Role;
-use wasmart_service::db::Db;
+use wasmart_service::db::{Db, Tx};
 use wasmart_service::guard::Caller;
-use wasmart_service::http::{Id, Input, Page, PageQuery, Params, Problem};
+use wasmart_service::http::{Client, Id, Input, Page, PageQuery, Params, Problem};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -15,41 +17,170 @@ pub struct SetRole {
     role: String,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListQuery {
+    limit: Option<i64>,
+    cursor: Option<String>,
+    role: Option<String>,
+    /// `active` or `disabled`
+    status: Option<String>,
+    /// Part of an email or a username.
+    search: Option<String>,
+}
+
 /// `PUT /auth/users/{id}/role`. The account's access tokens say the old role, so they end here; a
 /// refresh gives one with the new role.
 pub async fn set_role(
     caller: Caller,
+    client: Client,
     Id(id): Id,
     Input(input): Input<SetRole>,
 ) -> Result<Json<AccountView>, Problem> {
-    caller.require_any(&["admin"])?;
-    let role = Role::parse(&input.role)
-        .ok_or_else(|| Problem::field("role", "must be customer, manager or admin"))?;
+    require_admin(&caller, client, "users").await?;
+    let role = read_role(&input.role)?;
     let tx = Db::open(&SERVICE).await?.begin().await?;
-    let account = store::by_id(&tx, &id)
-        .await?
-        .ok_or_else(|| Problem::not_found("account"))?;
+    let account = existing(&tx, &id).await?;
     if account.role == role {
         tx.rollback().await?;
         return Ok(Json(account.into()));
     }
-    let account = store::set_role(&tx, &id, role)
-        .await?
-        .ok_or_else(|| Problem::not_found("account"))?;
+    keep_an_admin(&tx, &account).await?;
+    let before = account.role.as_str();
+    let account = store::set_role(&tx, &id, role).await?;
+    let account = account.ok_or_else(no_account)?;
     revocation::revoke_access(&tx, &id).await?;
-    tx.commit().await?;
-    revocation::apply(&Db::open(&SERVICE).await?).await?;
+    let record = Entry::new(Kind::RoleChanged)
+        .about(Some(&id))
+        .by(Some(&caller.id))
+        .with(json!({"from": before, "to": role.as_str()}));
+    let record = record.from(client).write(&tx).await?;
+    done(tx, record).await?;
+    Ok(Json(account.into()))
+}
+
+/// `POST /auth/users/{id}/disable`: all its tokens end, and it can't log in. As often as it is asked.
+pub async fn disable(
+    caller: Caller,
+    client: Client,
+    Id(id): Id,
+) -> Result<Json<AccountView>, Problem> {
+    require_admin(&caller, client, "users").await?;
+    let tx = Db::open(&SERVICE).await?.begin().await?;
+    let account = existing(&tx, &id).await?;
+    if account.disabled_at.is_some() {
+        tx.rollback().await?;
+        return Ok(Json(account.into()));
+    }
+    keep_an_admin(&tx, &account).await?;
+    let account = store::set_disabled(&tx, &id, true).await?;
+    let account = account.ok_or_else(no_account)?;
+    revocation::revoke_account(&tx, &id).await?;
+    resets::forget(&tx, &id).await?;
+    let record = Entry::new(Kind::Disabled).about(Some(&id));
+    let record = record.by(Some(&caller.id)).from(client).write(&tx).await?;
+    done(tx, record).await?;
+    Ok(Json(account.into()))
+}
+
+/// `POST /auth/users/{id}/enable`: it can log in again; its old tokens stay dead.
+pub async fn enable(
+    caller: Caller,
+    client: Client,
+    Id(id): Id,
+) -> Result<Json<AccountView>, Problem> {
+    require_admin(&caller, client, "users").await?;
+    let tx = Db::open(&SERVICE).await?.begin().await?;
+    let account = existing(&tx, &id).await?;
+    if account.disabled_at.is_none() {
+        tx.rollback().await?;
+        return Ok(Json(account.into()));
+    }
+    let account = store::set_disabled(&tx, &id, false).await?;
+    let account = account.ok_or_else(no_account)?;
+    let record = Entry::new(Kind::Enabled).about(Some(&id));
+    let record = record.by(Some(&caller.id)).from(client).write(&tx).await?;
+    done(tx, record).await?;
+    Ok(Json(account.into()))
+}
+
+/// `GET /auth/users/{id}`
+pub async fn read(
+    caller: Caller,
+    client: Client,
+    Id(id): Id,
+) -> Result<Json<AccountView>, Problem> {
+    require_admin(&caller, client, "users").await?;
+    let account = existing(&Db::open(&SERVICE).await?, &id).await?;
     Ok(Json(account.into()))
 }
 
 /// `GET /auth/users`, newest first.
 pub async fn list(
     caller: Caller,
-    Params(query): Params<PageQuery>,
+    client: Client,
+    Params(query): Params<ListQuery>,
 ) -> Result<Json<Page<AccountView>>, Problem> {
-    caller.require_any(&["admin"])?;
+    require_admin(&caller, client, "users").await?;
+    let page = PageQuery::new(query.limit, query.cursor);
+    let disabled = match query.status.as_deref() {
+        None => None,
+        Some("active") => Some(false),
+        Some("disabled") => Some(true),
+        Some(_) => return Err(Problem::field("status", "must be active or disabled")),
+    };
+    let filter = AccountFilter {
+        role: query.role.as_deref().map(read_role).transpose()?,
+        disabled,
+        search: query.search.map(|search| search.to_lowercase()),
+    };
     let db = Db::open(&SERVICE).await?;
-    let accounts = store::list(&db, query.before(), query.fetch()?).await?;
+    let accounts = store::list(&db, &filter, page.before(), page.fetch()?).await?;
     let views: Vec<AccountView> = accounts.into_iter().map(AccountView::from).collect();
-    query.page(views, |account| &account.id).map(Json)
+    page.page(views, |account| &account.id).map(Json)
+}
+
+/// Refuses (403) and records whoever is no administrator; `what` is what was wanted.
+pub async fn require_admin(caller: &Caller, client: Client, what: &str) -> Result<(), Problem> {
+    let allowed = caller.require_any(&["admin"]);
+    if allowed.is_err() {
+        let record = Entry::new(Kind::AccessRefused)
+            .by(Some(&caller.id))
+            .from(client)
+            .with(json!({"to": what}));
+        record.write(&Db::open(&SERVICE).await?).await?.log();
+    }
+    allowed
+}
+
+/// Refuses (409) what would leave nobody to administer the shop.
+pub async fn keep_an_admin(tx: &Tx, account: &Account) -> Result<(), Problem> {
+    if account.role == Role::Admin
+        && account.disabled_at.is_none()
+        && !store::has_another_admin(tx, &account.id).await?
+    {
+        return Err(Problem::conflict(
+            "last-admin",
+            "The shop would be left without an administrator",
+        ));
+    }
+    Ok(())
+}
+
+async fn done(tx: Tx, record: Written) -> Result<(), Problem> {
+    tx.commit().await?;
+    record.log();
+    revocation::apply(&Db::open(&SERVICE).await?).await
+}
+
+async fn existing(db: &Db, id: &str) -> Result<Account, Problem> {
+    store::by_id(db, id).await?.ok_or_else(no_account)
+}
+
+fn read_role(role: &str) -> Result<Role, Problem> {
+    Role::parse(role).ok_or_else(|| Problem::field("role", "must be customer, manager or admin"))
+}
+
+fn no_account() -> Problem {
+    Problem::not_found("account")
 }

@@ -1,18 +1,36 @@
 //! `DELETE /internal/auth/users/{id}`: the end of an account. Asked for by users, which checks who
-//! may; told to all who keep something for the account.
+//! may; told to all who keep something for the account. Billing hears of it from orders, once no order
+//! of the account moves money any more.
 
+use crate::admin::keep_an_admin;
+use crate::audit::{Entry, Kind};
 use crate::store::Deleted;
-use crate::{SERVICE, revocation, store};
+use crate::{SERVICE, password_reset, resets, revocation, store, throttle};
 use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
 use wasmart_contracts::messages::AccountDeleted;
 use wasmart_service::db::Db;
-use wasmart_service::http::{Id, Problem, internal_only};
+use wasmart_service::http::{Id, Params, Problem, internal_only};
 use wasmart_service::outbox;
 
-/// 204 as often as it is asked; 404 only for an account that never was.
-pub async fn delete(headers: HeaderMap, Id(id): Id) -> Result<StatusCode, Problem> {
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct By {
+    /// Who wants it.
+    by: Option<String>,
+}
+
+/// 204 as often as it is asked; 404 only for an account that never was; 409 for the last administrator.
+pub async fn delete(
+    headers: HeaderMap,
+    Id(id): Id,
+    Params(By { by }): Params<By>,
+) -> Result<StatusCode, Problem> {
     internal_only(&headers).await?;
     let tx = Db::open(&SERVICE).await?.begin().await?;
+    if let Some(account) = store::by_id(&tx, &id).await? {
+        keep_an_admin(&tx, &account).await?;
+    }
     match store::delete_account(&tx, &id).await? {
         Deleted::Unknown => {
             tx.rollback().await?;
@@ -21,13 +39,19 @@ pub async fn delete(headers: HeaderMap, Id(id): Id) -> Result<StatusCode, Proble
         Deleted::Before => tx.rollback().await?,
         Deleted::Now => {
             revocation::revoke_account(&tx, &id).await?;
+            resets::forget(&tx, &id).await?;
+            password_reset::forget_events(&tx, &id).await?;
+            throttle::forget_networks(&tx, &id).await?;
             let data = AccountDeleted {
                 user_id: id.clone(),
             };
             let event = outbox::event(&SERVICE, "account.deleted", &id, &data);
-            let receivers = ["users", "billing", "notifications"];
+            let receivers = ["orders", "users", "notifications"];
             outbox::enqueue_for(&tx, "accounts", &receivers, &event).await?;
+            let record = Entry::new(Kind::Deleted).about(Some(&id));
+            let record = record.by(by.as_deref()).write(&tx).await?;
             tx.commit().await?;
+            record.log();
         }
     }
     revocation::apply(&Db::open(&SERVICE).await?).await?;

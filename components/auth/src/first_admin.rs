@@ -2,10 +2,10 @@
 //! there is no account with that email. An account that is there is left alone.
 
 use crate::store::{self, Account};
-use crate::{SERVICE, passwords, register};
+use crate::{SERVICE, password_rules, passwords, register};
 use std::sync::atomic::{AtomicBool, Ordering};
 use wasmart_contracts::messages::AccountRegistered;
-use wasmart_domain::account::{Role, check_password, normalize_email};
+use wasmart_domain::account::{Role, normalize_email};
 use wasmart_service::db::Db;
 use wasmart_service::http::Problem;
 use wasmart_service::{clock, config, new_id, outbox};
@@ -21,7 +21,8 @@ pub async fn ensure() -> Result<(), Problem> {
     let email = config::optional("admin_email").await;
     let password = config::optional("admin_password").await;
     if let (Some(email), Some(password)) = (email, password) {
-        match (normalize_email(&email), check_password(&password)) {
+        let fit = password_rules::check(&password, [Some(email.as_str()), None]);
+        match (normalize_email(&email), fit) {
             (Ok(email), Ok(())) => make(email, &password).await?,
             (Err(error), _) => eprintln!("no first admin: admin_email {error}"),
             (_, Err(error)) => eprintln!("no first admin: admin_password {error}"),
@@ -48,6 +49,8 @@ async fn make(email: String, password: &str) -> Result<(), Problem> {
         username: None,
         role: Role::Admin,
         created_at: clock::now_ms(),
+        generation: 0,
+        disabled_at: None,
     };
     store::insert_account(&tx, &account, &password_hash).await?;
     let registered = AccountRegistered {

@@ -6,19 +6,27 @@
 )]
 
 mod admin;
+mod audit;
+mod authenticate;
 mod credentials;
 mod deletion;
 mod discovery;
 mod first_admin;
 mod login;
+mod login_name;
 mod logout;
+mod password_change;
+mod password_reset;
+mod password_rules;
 mod passwords;
 mod refresh;
 mod register;
+mod resets;
 mod revocation;
 mod session;
 mod signing;
 mod store;
+mod throttle;
 mod tick;
 
 use axum::Router;
@@ -40,6 +48,18 @@ static SERVICE: Service = Service {
         Migration {
             version: 2,
             sql: OUTBOX_RATE,
+        },
+        Migration {
+            version: 3,
+            sql: include_str!("../migrations/0003_accounts.sql"),
+        },
+        Migration {
+            version: 4,
+            sql: include_str!("../migrations/0004_attempts.sql"),
+        },
+        Migration {
+            version: 5,
+            sql: include_str!("../migrations/0005_audit.sql"),
         },
     ],
     commands: &[],
@@ -71,7 +91,16 @@ fn routes() -> Router {
             "/api/v1/auth/refresh",
             post(refresh::refresh).get(refresh::refresh),
         )
+        .route("/api/v1/auth/logout/everywhere", post(logout::everywhere))
+        .route("/api/v1/auth/logout-all", post(logout::everywhere))
+        .route("/api/v1/auth/password", post(password_change::change))
+        .route("/api/v1/auth/password/forgot", post(password_reset::forgot))
+        .route("/api/v1/auth/password/reset", post(password_reset::reset))
+        .route("/api/v1/auth/audit", get(audit::list))
         .route("/api/v1/auth/users", get(admin::list))
+        .route("/api/v1/auth/users/{id}", get(admin::read))
+        .route("/api/v1/auth/users/{id}/disable", post(admin::disable))
+        .route("/api/v1/auth/users/{id}/enable", post(admin::enable))
         .route("/api/v1/auth/users/{id}/role", put(admin::set_role))
         .route("/.well-known/jwks.json", get(discovery::jwks))
         .route("/api/v1/.well-known/jwks.json", get(discovery::jwks))

@@ -1,13 +1,13 @@
 //! `POST /auth/login`: by email or username.
 
+use crate::authenticate::authenticate;
 use crate::session::{Family, Session};
-use crate::{SERVICE, first_admin, passwords, store};
+use crate::{SERVICE, store};
 use axum::response::Response;
 use http::StatusCode;
 use serde::Deserialize;
-use wasmart_domain::account::{normalize_email, normalize_username};
 use wasmart_service::db::Db;
-use wasmart_service::http::{Input, Problem};
+use wasmart_service::http::{Client, Input, Problem};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -16,44 +16,18 @@ pub struct Login {
     password: String,
 }
 
-/// One answer, after the same work, for an unknown login and a wrong password.
-pub async fn login(Input(input): Input<Login>) -> Result<Response, Problem> {
-    first_admin::ensure().await?;
-    let found = find(&input.login).await?;
-    let hash = found.as_ref().map(|(_, hash)| hash.as_str());
-    if !passwords::verify(&input.password, hash)? {
-        return Err(refused());
-    }
-    let Some((account, _)) = found else {
-        return Err(refused());
-    };
+pub async fn login(client: Client, Input(input): Input<Login>) -> Result<Response, Problem> {
+    let account = authenticate(&input.login, &input.password, client).await?;
+    open_session(account).await?.answer(StatusCode::OK)
+}
+
+/// New tokens for an account that has shown who it is.
+pub async fn open_session(account: store::Account) -> Result<Session, Problem> {
     let session = Session::new(account, Family::new()).await?;
     let tx = Db::open(&SERVICE).await?.begin().await?;
     if !store::insert_session(&tx, &session).await? {
         return Err(Problem::unavailable("an account changed during its login"));
     }
     tx.commit().await?;
-    session.answer(StatusCode::OK)
-}
-
-/// A username has no `@`, so a login is one or the other.
-async fn find(login: &str) -> Result<Option<(store::Account, String)>, Problem> {
-    let (column, normalized) = if login.contains('@') {
-        ("email", normalize_email(login))
-    } else {
-        ("username", normalize_username(login))
-    };
-    let Ok(login) = normalized else {
-        return Ok(None);
-    };
-    Ok(store::by_login(&Db::open(&SERVICE).await?, column, &login).await?)
-}
-
-fn refused() -> Problem {
-    Problem::new(
-        StatusCode::UNAUTHORIZED,
-        "invalid-credentials",
-        "Wrong login or password",
-    )
-    .challenge("Bearer")
+    Ok(session)
 }

@@ -1,5 +1,6 @@
 //! `POST /auth/refresh`: a new pair of tokens for a refresh token, which is thereby used up.
 
+use crate::audit::{Entry, Kind};
 use crate::credentials::RefreshToken;
 use crate::session::Session;
 use crate::signing::digest;
@@ -9,9 +10,12 @@ use axum::response::Response;
 use http::StatusCode;
 use wasmart_service::clock;
 use wasmart_service::db::Db;
-use wasmart_service::http::Problem;
+use wasmart_service::http::{Client, Problem};
 
-pub async fn refresh(RefreshToken(token): RefreshToken) -> Result<Response, Problem> {
+pub async fn refresh(
+    client: Client,
+    RefreshToken(token): RefreshToken,
+) -> Result<Response, Problem> {
     let arrived_at = clock::now_ms();
     let hash = digest(&token.ok_or_else(refused)?);
     let db = Db::open(&SERVICE).await?;
@@ -19,10 +23,11 @@ pub async fn refresh(RefreshToken(token): RefreshToken) -> Result<Response, Prob
         .await?
         .ok_or_else(refused)?;
     if let Some(used_at) = known.used_at {
-        return Err(replayed(db, &known, used_at, arrived_at).await?);
+        return Err(replayed(db, &known, client, (used_at, arrived_at)).await?);
     }
     let account = store::by_id(&db, &known.account_id)
         .await?
+        .filter(|account| account.disabled_at.is_none())
         .ok_or_else(refused)?;
     let session = Session::new(account, known.family).await?;
     let tx = db.begin().await?;
@@ -45,19 +50,18 @@ pub async fn refresh(RefreshToken(token): RefreshToken) -> Result<Response, Prob
 async fn replayed(
     db: Db,
     known: &Refresh,
-    used_at: i64,
-    arrived_at: i64,
+    client: Client,
+    (used_at, arrived_at): (i64, i64),
 ) -> Result<Problem, Problem> {
     if used_at >= arrived_at {
         return Ok(refused());
     }
-    eprintln!(
-        "a used refresh token of account {} came again: its family ends",
-        known.account_id
-    );
+    let record = Entry::new(Kind::RefreshReplayed).about(Some(&known.account_id));
     let tx = db.begin().await?;
     revocation::revoke_family(&tx, &known.family.id).await?;
+    let record = record.from(client).write(&tx).await?;
     tx.commit().await?;
+    record.log();
     revocation::apply(&Db::open(&SERVICE).await?).await?;
     Ok(refused())
 }

@@ -1,15 +1,16 @@
 //! `POST /auth/register`: a new account, logged in at once.
 
+use crate::audit::{Entry, Kind};
 use crate::session::{Family, Session};
 use crate::store::{self, Account, Taken};
-use crate::{SERVICE, first_admin, passwords};
+use crate::{SERVICE, first_admin, password_rules, passwords, throttle};
 use axum::response::Response;
 use http::StatusCode;
 use serde::Deserialize;
 use wasmart_contracts::messages::AccountRegistered;
-use wasmart_domain::account::{Role, check_password, normalize_email, normalize_username};
+use wasmart_domain::account::{Role, normalize_email, normalize_username};
 use wasmart_service::db::{Db, DbError, Tx};
-use wasmart_service::http::{FieldError, Input, Problem};
+use wasmart_service::http::{Client, FieldError, Input, Problem};
 use wasmart_service::{clock, new_id, outbox};
 
 /// Characters of a name, a phone number or a language.
@@ -27,7 +28,7 @@ pub struct Register {
     language: Option<String>,
 }
 
-pub async fn register(Input(input): Input<Register>) -> Result<Response, Problem> {
+pub async fn register(client: Client, Input(input): Input<Register>) -> Result<Response, Problem> {
     first_admin::ensure().await?;
     let account = checked(&input)?;
     // Looked up before the expensive part, and once more where nobody can come between.
@@ -38,7 +39,11 @@ pub async fn register(Input(input): Input<Register>) -> Result<Response, Problem
     refuse_taken(&tx, &session.account).await?;
     insert(&tx, &session.account, &password_hash, input).await?;
     store::insert_session(&tx, &session).await?;
+    throttle::know(&tx, &session.account.id, client).await?;
+    let record = Entry::new(Kind::Registered).about(Some(&session.account.id));
+    let record = record.from(client).write(&tx).await?;
     tx.commit().await?;
+    record.log();
     outbox::drain(&SERVICE).await;
     session.answer(StatusCode::CREATED)
 }
@@ -104,11 +109,13 @@ fn checked(input: &Register) -> Result<Account, Problem> {
     let email = normalize_email(&input.email)
         .map_err(|error| fault("email", error.to_string()))
         .ok();
-    if let Err(error) = check_password(&input.password) {
-        fault("password", error.to_string());
+    let username = input.username.as_deref().map(normalize_username);
+    let names = [email.as_deref(), input.username.as_deref()];
+    if let Err(detail) = password_rules::check(&input.password, names) {
+        fault("password", detail);
     }
-    let username = input.username.as_deref().and_then(|username| {
-        normalize_username(username)
+    let username = username.and_then(|username| {
+        username
             .map_err(|error| fault("username", error.to_string()))
             .ok()
     });
@@ -130,6 +137,8 @@ fn checked(input: &Register) -> Result<Account, Problem> {
             username,
             role: Role::Customer,
             created_at,
+            generation: 0,
+            disabled_at: None,
         })
     } else {
         Err(Problem::fields(errors))

@@ -131,7 +131,8 @@ fn is_secure(issuer: &str) -> bool {
     !issuer.starts_with("http://")
 }
 
-fn random_token() -> Result<String, Problem> {
+/// 256 bits that nobody can guess.
+pub fn random_token() -> Result<String, Problem> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)
         .map_err(|error| Problem::internal(format!("no randomness: {error}")))?;

@@ -1,13 +1,14 @@
-//! The SQL of auth: accounts and the two kinds of token. Functions that write within a unit of work
+//! The SQL of auth: accounts and what is given out for them. Functions that write within a unit of work
 //! take the transaction; the rest take any handle.
 
+use crate::login_name::LoginName;
 use crate::session::{Family, Session};
 use serde::Serialize;
 use wasmart_domain::account::Role;
 use wasmart_service::clock;
 use wasmart_service::db::{Db, DbError, Row, Tx};
 
-const ACCOUNT: &str = "id, email, username, role, created_at";
+pub const ACCOUNT: &str = "id, email, username, role, created_at, generation, disabled_at";
 
 /// An account that is not deleted.
 #[derive(Clone, Debug)]
@@ -17,6 +18,10 @@ pub struct Account {
     pub username: Option<String>,
     pub role: Role,
     pub created_at: i64,
+    /// How often its sessions have been ended; tokens belong to one generation.
+    pub generation: i64,
+    /// Since when an administrator keeps it out.
+    pub disabled_at: Option<i64>,
 }
 
 /// An account as admins see it.
@@ -27,7 +32,10 @@ pub struct AccountView {
     #[serde(skip_serializing_if = "Option::is_none")]
     username: Option<String>,
     role: &'static str,
+    status: &'static str,
     created_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disabled_at: Option<String>,
 }
 
 impl From<Account> for AccountView {
@@ -37,7 +45,12 @@ impl From<Account> for AccountView {
             email: account.email,
             username: account.username,
             role: account.role.as_str(),
+            status: match account.disabled_at {
+                None => "active",
+                Some(_) => "disabled",
+            },
             created_at: clock::rfc3339(account.created_at),
+            disabled_at: account.disabled_at.map(clock::rfc3339),
         }
     }
 }
@@ -52,6 +65,8 @@ fn account(row: &Row) -> Result<Account, DbError> {
             expected: "a role",
         })?,
         created_at: row.int(4)?,
+        generation: row.int(5)?,
+        disabled_at: row.opt_int(6)?,
     })
 }
 
@@ -99,15 +114,115 @@ pub async fn insert_account(
 }
 
 /// The account that logs in under this email or username, with its password's hash.
-pub async fn by_login(
-    db: &Db,
-    column: &'static str,
-    login: &str,
-) -> Result<Option<(Account, String)>, DbError> {
-    let sql = format!("SELECT {ACCOUNT}, password_hash FROM accounts WHERE {column} = ?");
-    let row = db.first(&sql, &[&login]).await?;
-    row.map(|row| Ok((account(&row)?, row.text(5)?)))
+pub async fn by_login(db: &Db, login: &LoginName) -> Result<Option<(Account, String)>, DbError> {
+    let sql = format!(
+        "SELECT {ACCOUNT}, password_hash FROM accounts WHERE {} = ?",
+        column(login)
+    );
+    let row = db.first(&sql, &[&login.text()]).await?;
+    row.map(|row| Ok((account(&row)?, row.text(7)?)))
         .transpose()
+}
+
+/// Where a login is looked for. One that can be neither is not found among the usernames.
+pub fn column(login: &LoginName) -> &'static str {
+    match login {
+        LoginName::Email(_) => "email",
+        LoginName::Username(_) | LoginName::Neither(_) => "username",
+    }
+}
+
+/// An account with its password's hash.
+pub async fn with_hash(db: &Db, id: &str) -> Result<Option<(Account, String)>, DbError> {
+    let sql = format!(
+        "SELECT {ACCOUNT}, password_hash FROM accounts WHERE id = ? AND deleted_at IS NULL"
+    );
+    let row = db.first(&sql, &[&id]).await?;
+    row.map(|row| Ok((account(&row)?, row.text(7)?)))
+        .transpose()
+}
+
+/// The highest cost of the bcrypt hashes that are still there.
+pub async fn imported_cost(db: &Db) -> Result<Option<u32>, DbError> {
+    let row = db
+        .first(
+            // Word for word the columns of the index.
+            "SELECT max(substr(password_hash, 5, 2)) FROM accounts
+             WHERE substr(password_hash, 1, 2) = '$2'",
+            &[],
+        )
+        .await?;
+    let cost = row.map_or(Ok(None), |row| row.opt_text(0))?;
+    Ok(cost.map(|cost| cost.parse().unwrap_or(0)))
+}
+
+/// Puts a better hash of the same password in place of one.
+pub async fn upgrade_hash(tx: &Tx, id: &str, old: &str, new: &str) -> Result<(), DbError> {
+    tx.execute(
+        "UPDATE accounts SET password_hash = ? WHERE id = ? AND password_hash = ?",
+        &[&new, &id, &old],
+    )
+    .await
+}
+
+/// Sets another password, if the present one is still `old`.
+pub async fn replace_hash(
+    tx: &Tx,
+    id: &str,
+    old: &str,
+    new: &str,
+) -> Result<Option<Account>, DbError> {
+    let sql = format!(
+        "UPDATE accounts SET password_hash = ?, generation = generation + 1
+         WHERE id = ? AND password_hash = ? AND disabled_at IS NULL AND deleted_at IS NULL
+         RETURNING {ACCOUNT}"
+    );
+    changed(tx.first(&sql, &[&new, &id, &old]).await?)
+}
+
+/// Sets another password, whatever the present one is.
+pub async fn set_hash(tx: &Tx, id: &str, new: &str) -> Result<Option<Account>, DbError> {
+    let sql = format!(
+        "UPDATE accounts SET password_hash = ?, generation = generation + 1
+         WHERE id = ? AND disabled_at IS NULL AND deleted_at IS NULL RETURNING {ACCOUNT}"
+    );
+    changed(tx.first(&sql, &[&new, &id]).await?)
+}
+
+/// Keeps an account out, or lets it in again.
+pub async fn set_disabled(tx: &Tx, id: &str, disabled: bool) -> Result<Option<Account>, DbError> {
+    let at = disabled.then(clock::now_ms);
+    let sql = format!(
+        "UPDATE accounts SET disabled_at = ?, generation = generation + 1
+         WHERE id = ? AND deleted_at IS NULL RETURNING {ACCOUNT}"
+    );
+    changed(tx.first(&sql, &[&at, &id]).await?)
+}
+
+/// Ends what was given out so far, and what is being made now.
+pub async fn end_generation(tx: &Tx, id: &str) -> Result<(), DbError> {
+    tx.execute(
+        "UPDATE accounts SET generation = generation + 1 WHERE id = ?",
+        &[&id],
+    )
+    .await
+}
+
+/// Whether somebody else administers the shop.
+pub async fn has_another_admin(tx: &Tx, id: &str) -> Result<bool, DbError> {
+    let row = tx
+        .first(
+            "SELECT 1 FROM accounts WHERE role = ? AND id <> ? AND disabled_at IS NULL
+                 AND deleted_at IS NULL LIMIT 1",
+            &[&Role::Admin.as_str(), &id],
+        )
+        .await?;
+    Ok(row.is_some())
+}
+
+/// The account that a statement gave back.
+pub fn changed(row: Option<Row>) -> Result<Option<Account>, DbError> {
+    row.map(|row| account(&row)).transpose()
 }
 
 pub async fn by_id(db: &Db, id: &str) -> Result<Option<Account>, DbError> {
@@ -118,11 +233,30 @@ pub async fn by_id(db: &Db, id: &str) -> Result<Option<Account>, DbError> {
         .transpose()
 }
 
-pub async fn list(db: &Db, before: &str, limit: i64) -> Result<Vec<Account>, DbError> {
+/// Which accounts to list; all that is none leaves nothing out.
+pub struct AccountFilter {
+    pub role: Option<Role>,
+    pub disabled: Option<bool>,
+    /// Part of the email or the username, in lower case.
+    pub search: Option<String>,
+}
+
+/// Accounts, newest first, from below `before`.
+pub async fn list(
+    db: &Db,
+    filter: &AccountFilter,
+    before: &str,
+    limit: i64,
+) -> Result<Vec<Account>, DbError> {
     let sql = format!(
-        "SELECT {ACCOUNT} FROM accounts WHERE id < ? AND deleted_at IS NULL ORDER BY id DESC LIMIT ?"
+        "SELECT {ACCOUNT} FROM accounts WHERE id < ?1 AND deleted_at IS NULL
+             AND (?2 IS NULL OR role = ?2) AND (?3 IS NULL OR (disabled_at IS NOT NULL) = ?3)
+             AND (?4 IS NULL OR instr(email, ?4) > 0 OR instr(username, ?4) > 0)
+         ORDER BY id DESC LIMIT ?5"
     );
-    db.query(&sql, &[&before, &limit])
+    let role = filter.role.map(Role::as_str);
+    let disabled = filter.disabled.map(i64::from);
+    db.query(&sql, &[&before, &role, &disabled, &filter.search, &limit])
         .await?
         .iter()
         .map(account)
@@ -131,12 +265,10 @@ pub async fn list(db: &Db, before: &str, limit: i64) -> Result<Vec<Account>, DbE
 
 pub async fn set_role(tx: &Tx, id: &str, role: Role) -> Result<Option<Account>, DbError> {
     let sql = format!(
-        "UPDATE accounts SET role = ? WHERE id = ? AND deleted_at IS NULL RETURNING {ACCOUNT}"
+        "UPDATE accounts SET role = ?, generation = generation + 1
+         WHERE id = ? AND deleted_at IS NULL RETURNING {ACCOUNT}"
     );
-    tx.first(&sql, &[&role.as_str(), &id])
-        .await?
-        .map(|row| account(&row))
-        .transpose()
+    changed(tx.first(&sql, &[&role.as_str(), &id]).await?)
 }
 
 /// What there was to delete.
@@ -171,7 +303,9 @@ pub async fn delete_account(tx: &Tx, id: &str) -> Result<Deleted, DbError> {
 /// must not be given out.
 pub async fn insert_session(tx: &Tx, session: &Session) -> Result<bool, DbError> {
     let current = by_id(tx, &session.account.id).await?;
-    if current.is_none_or(|account| account.role != session.account.role) {
+    let is_same =
+        |now: Account| now.generation == session.account.generation && now.disabled_at.is_none();
+    if !current.is_some_and(is_same) {
         return Ok(false);
     }
     tx.execute(

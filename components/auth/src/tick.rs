@@ -1,6 +1,6 @@
 //! `POST /internal/auth/tick`: what falls due without anyone asking.
 
-use crate::{SERVICE, first_admin, revocation};
+use crate::{SERVICE, audit, first_admin, password_reset, revocation, throttle};
 use http::{HeaderMap, StatusCode};
 use wasmart_service::db::Db;
 use wasmart_service::http::{Problem, internal_only};
@@ -13,5 +13,8 @@ pub async fn tick(headers: HeaderMap) -> Result<StatusCode, Problem> {
     let db = Db::open(&SERVICE).await?;
     revocation::apply(&db).await?;
     revocation::sweep(&db).await?;
+    password_reset::sweep(&db).await?;
+    throttle::sweep(&db).await?;
+    audit::sweep(&db).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -27,6 +27,10 @@ static SERVICE: Service = Service {
             version: 2,
             sql: OUTBOX_RATE,
         },
+        Migration {
+            version: 3,
+            sql: include_str!("../migrations/0003_payout.sql"),
+        },
     ],
     commands: &[],
 };

@@ -5,13 +5,14 @@ use crate::{SERVICE, store};
 use serde::{Deserialize, Serialize};
 use wasmart_contracts::envelope::Event;
 use wasmart_contracts::messages::{
-    AccountDeleted, AccountRegistered, Decline, PaymentCharge, PaymentCharged, PaymentDeclined,
-    PaymentRefund, PaymentRefunded,
+    AccountDeleted, AccountRegistered, AccountSettled, Decline, PaymentCharge, PaymentCharged,
+    PaymentDeclined, PaymentRefund, PaymentRefunded,
 };
 use wasmart_domain::ledger::{self, Account, Kind, LedgerError};
 use wasmart_domain::money::{CURRENCY, Money};
 use wasmart_service::barrier::{self, Entry, Operation};
 use wasmart_service::db::Tx;
+use wasmart_service::idempotency;
 use wasmart_service::inbox::{Handled, Handler, Refusal, reply};
 
 /// Where the answers go.
@@ -27,7 +28,13 @@ impl Handler for Participant {
             "payment.charge" => charge(tx, &event.payload()?).await?,
             "payment.refund" => refund(tx, &event.payload()?).await?,
             "account.registered" => return registered(tx, event.payload()?).await,
-            "account.deleted" => return deleted(tx, &event.payload()?).await,
+            "account.settled" => {
+                return closed(tx, &event.payload::<AccountSettled>()?.user_id).await;
+            }
+            // From an auth that told billing itself.
+            "account.deleted" => {
+                return closed(tx, &event.payload::<AccountDeleted>()?.user_id).await;
+            }
             unknown => return Err(Refusal::Poison(format!("unknown type {unknown}"))),
         };
         Ok(Handled::Reply(CHANNEL, Box::new(answer.into_event(event))))
@@ -117,13 +124,15 @@ async fn refund(tx: &Tx, command: &PaymentRefund) -> Result<Answer, Refusal> {
     barrier::bar(tx, order_id, CHARGE).await?;
     let mut refunded = Money::ZERO;
     if let Some((user, amount)) = store::charge_of(tx, order_id).await? {
-        // A closed wallet still takes back what is its own.
-        let balance = store::wallet(tx, &user)
-            .await?
-            .map_or(Money::ZERO, |w| w.balance);
+        let wallet = store::wallet(tx, &user).await?;
+        let balance = wallet.as_ref().map_or(Money::ZERO, |w| w.balance);
         let (movement, after) = ledger::post(Kind::Refund, &user, balance, amount)
             .map_err(|error| Refusal::Poison(error.to_string()))?;
         store::book(tx, &movement, &user, Some(order_id), after).await?;
+        // A closed wallet takes back what is its own, and hands it on.
+        if wallet.is_some_and(|wallet| wallet.closed) {
+            pay_out(tx, &user, after).await?;
+        }
         refunded = amount;
     }
     let answer = Answer::Refunded(PaymentRefunded {
@@ -139,9 +148,24 @@ async fn registered(tx: &Tx, account: AccountRegistered) -> Result<Handled, Refu
     Ok(Handled::Ack)
 }
 
-/// A wallet is closed for good: opened first where there is none, so that no late event opens it.
-async fn deleted(tx: &Tx, account: &AccountDeleted) -> Result<Handled, Refusal> {
-    store::open(tx, &Account::Wallet(account.user_id.clone())).await?;
-    store::close(tx, &account.user_id).await?;
+/// A wallet is closed for good: opened first where there is none, so that no late event opens it. What
+/// it holds is paid out.
+async fn closed(tx: &Tx, user: &str) -> Result<Handled, Refusal> {
+    store::open(tx, &Account::Wallet(user.to_owned())).await?;
+    if let Some(wallet) = store::wallet(tx, user).await? {
+        pay_out(tx, user, wallet.balance).await?;
+    }
+    store::close(tx, user).await?;
+    idempotency::forget(tx, user).await?;
     Ok(Handled::Ack)
+}
+
+/// Takes all that a wallet holds to where its deposits came from.
+async fn pay_out(tx: &Tx, user: &str, balance: Money) -> Result<(), Refusal> {
+    if balance == Money::ZERO {
+        return Ok(());
+    }
+    let (movement, after) = ledger::post(Kind::Payout, user, balance, balance)
+        .map_err(|error| Refusal::Poison(error.to_string()))?;
+    Ok(store::book(tx, &movement, user, None, after).await?)
 }

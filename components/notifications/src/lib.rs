@@ -6,6 +6,7 @@
 )]
 
 mod list;
+mod mails;
 mod messages;
 mod store;
 mod text;
@@ -28,6 +29,10 @@ static SERVICE: Service = Service {
             version: 2,
             sql: OUTBOX_RATE,
         },
+        Migration {
+            version: 3,
+            sql: include_str!("../migrations/0003_mails.sql"),
+        },
     ],
     commands: &[],
 };
@@ -46,6 +51,9 @@ fn routes() -> Router {
     Router::new()
         .route("/api/v1/notifications", get(list::list))
         .route("/api/v1/notifications/{id}/read", post(list::read))
+        .route("/internal/notifications/mails", get(mails::list))
+        .route("/internal/notifications/mails/{id}", get(mails::show))
+        .route("/internal/notifications/tick", post(mails::tick))
         .merge(dead_letters::routes(&SERVICE, &messages::Notices))
         .merge(http::probes(&SERVICE))
 }

@@ -1,8 +1,10 @@
 //! What the services report, turned into notifications: at most one per event.
 
-use crate::{store, text};
+use crate::{mails, store, text};
 use wasmart_contracts::envelope::Event;
-use wasmart_contracts::messages::{AccountDeleted, DepositNotice, OrderNotice};
+use wasmart_contracts::messages::{
+    AccountDeleted, DepositNotice, OrderNotice, PasswordChanged, PasswordForgotten,
+};
 use wasmart_service::db::Tx;
 use wasmart_service::inbox::{Handled, Handler, Refusal};
 
@@ -21,8 +23,20 @@ impl Handler for Notices {
                 let notice: DepositNotice = event.payload()?;
                 store::insert(tx, event, &notice.user_id, &text::deposit(&notice), None).await?;
             }
+            "password.forgotten" => {
+                let asked: PasswordForgotten = event.payload()?;
+                let mail = text::reset_mail(&asked);
+                mails::insert(tx, event, &asked.user_id, &mail, asked.expires_at).await?;
+            }
+            "password.changed" => {
+                let user_id = event.payload::<PasswordChanged>()?.user_id;
+                mails::forget(tx, &user_id).await?;
+                store::insert(tx, event, &user_id, text::PASSWORD_CHANGED, None).await?;
+            }
             "account.deleted" => {
-                store::forget(tx, &event.payload::<AccountDeleted>()?.user_id).await?;
+                let user_id = event.payload::<AccountDeleted>()?.user_id;
+                store::forget(tx, &user_id).await?;
+                mails::forget(tx, &user_id).await?;
             }
             other => return Err(Refusal::Poison(format!("{other} is not for notifications"))),
         }

@@ -1,6 +1,7 @@
 //! The sentences that users read.
 
-use wasmart_contracts::messages::{DepositNotice, OrderNotice};
+use wasmart_contracts::messages::{DepositNotice, OrderNotice, PasswordForgotten};
+use wasmart_service::clock::rfc3339;
 
 /// What happened to an order. `kind` is the event's type.
 pub fn order(kind: &str, notice: &OrderNotice) -> String {
@@ -28,6 +29,31 @@ pub fn deposit(notice: &DepositNotice) -> String {
     let amount = money(notice.amount, &notice.currency);
     let balance = money(notice.balance, &notice.currency);
     format!("{amount} is in your wallet. Your balance is now {balance}.")
+}
+
+/// To whoever has the account, not only to whoever has just used it.
+pub const PASSWORD_CHANGED: &str = "Your password was changed, and you are logged out everywhere else. \
+    If that was not you, reset it now.";
+
+/// A mail, before it is kept.
+pub struct Mail {
+    pub to: String,
+    pub title: &'static str,
+    pub text: String,
+}
+
+/// With the token that sets a new password.
+pub fn reset_mail(asked: &PasswordForgotten) -> Mail {
+    let until = rfc3339(asked.expires_at);
+    Mail {
+        to: asked.email.clone(),
+        title: "Set a new password",
+        text: format!(
+            "Somebody asked to set a new password for this address. If it was you, use this token, once \
+             and before {until}:\n\n{}\n\nIf it was not, do nothing: your password is as it was.",
+            asked.token
+        ),
+    }
 }
 
 /// The codes are those of `wasmart_domain::saga::Reason`. One that is not known here is left out: a

@@ -1,11 +1,11 @@
 //! The orchestrator's side of the channels: what participants answer, as events of the saga.
 
 use crate::runner::{self, Refused};
-use crate::store;
+use crate::{gone, store};
 use wasmart_contracts::envelope::Event;
 use wasmart_contracts::messages::{
-    Decline, PaymentCharged, PaymentDeclined, PaymentRefunded, Rejection, StockCommitted,
-    StockRejected, StockReleased, StockReserved,
+    AccountDeleted, Decline, PaymentCharged, PaymentDeclined, PaymentRefunded, Rejection,
+    StockCommitted, StockRejected, StockReleased, StockReserved,
 };
 use wasmart_domain::saga::{self, Reason, State};
 use wasmart_service::db::{DbError, Tx};
@@ -51,6 +51,10 @@ impl Handler for Orchestrator {
                 event.payload::<PaymentRefunded>()?.order_id,
                 saga::Event::Refunded,
             ),
+            "account.deleted" => {
+                gone::take_in(tx, &event.payload::<AccountDeleted>()?.user_id).await?;
+                return Ok(Handled::Ack);
+            }
             unknown => return Err(Refusal::Poison(format!("unknown type {unknown}"))),
         };
         let Some(mut order) = store::find(tx, &order_id).await? else {

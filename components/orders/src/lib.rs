@@ -12,6 +12,7 @@ mod answers;
 mod catalogue;
 mod command;
 mod execute;
+mod gone;
 mod orders;
 mod runner;
 #[cfg(feature = "sabotage")]
@@ -41,6 +42,10 @@ static SERVICE: Service = Service {
         Migration {
             version: 3,
             sql: include_str!("../migrations/0003_unsettled.sql"),
+        },
+        Migration {
+            version: 4,
+            sql: include_str!("../migrations/0004_gone.sql"),
         },
     ],
     commands: &[command::STOCK, command::PAYMENTS],

@@ -3,7 +3,7 @@
 use crate::runner::{self, Refused};
 use crate::store::{self, NewOrder, Order};
 use crate::view::{EventView, OrderView};
-use crate::{SERVICE, catalogue};
+use crate::{SERVICE, catalogue, gone};
 use axum::Json;
 use axum::response::IntoResponse;
 use http::{HeaderMap, StatusCode};
@@ -62,6 +62,7 @@ pub async fn create(
     if let Some(answer) = once.earlier(&tx).await? {
         return Ok(answer);
     }
+    gone::refuse(&tx, &caller.id).await?;
     let new = NewOrder {
         id: &id,
         user_id: &caller.id,

@@ -2,7 +2,7 @@
 //! transaction.
 
 use crate::store::{self, Deadlines, Order};
-use crate::{SERVICE, command};
+use crate::{SERVICE, command, gone};
 use std::sync::OnceLock;
 use thiserror::Error;
 use wasmart_domain::saga::{Event, Illegal, Outcome, State};
@@ -64,6 +64,9 @@ pub async fn advance(
     if let Some(tell) = tell {
         let (channel, event) = command::notice(tell, order);
         outbox::enqueue(tx, channel, &event).await?;
+    }
+    if matches!(saga.state, State::Completed | State::Canceled) {
+        gone::settle(tx, &order.user_id).await?;
     }
     Ok(Ok(()))
 }

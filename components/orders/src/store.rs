@@ -170,6 +170,27 @@ pub async fn set_address(tx: &Tx, order_id: &str, address: &str) -> Result<(), D
     .await
 }
 
+/// Takes the addresses off a user's orders.
+pub async fn erase_addresses(tx: &Tx, user_id: &str) -> Result<(), DbError> {
+    tx.execute(
+        "UPDATE orders SET address = NULL WHERE user_id = ? AND address IS NOT NULL",
+        &[&user_id],
+    )
+    .await
+}
+
+/// A user's orders that have not ended and are not past the point of return.
+pub async fn cancelable(tx: &Tx, user_id: &str) -> Result<Vec<String>, DbError> {
+    let rows = tx
+        .query(
+            "SELECT id FROM orders WHERE user_id = ?
+                 AND state NOT IN ('committing', 'completed', 'canceled') ORDER BY id",
+            &[&user_id],
+        )
+        .await?;
+    rows.iter().map(|row| row.text(0)).collect()
+}
+
 pub async fn find(db: &Db, id: &str) -> Result<Option<Order>, DbError> {
     let row = db
         .first(&format!("SELECT {ORDER} FROM orders WHERE id = ?"), &[&id])

@@ -10,24 +10,30 @@ use wasmart_service::internal;
 
 /// `DELETE /users/me`.
 pub async fn delete_own(caller: Caller) -> Result<StatusCode, Problem> {
-    end(&caller.id).await
+    end(&caller, &caller.id).await
 }
 
 /// `DELETE /users/{id}`.
 pub async fn delete(caller: Caller, Id(id): Id) -> Result<StatusCode, Problem> {
     allow(&caller, &id)?;
-    end(&id).await
+    end(&caller, &id).await
 }
 
 /// Auth first: when that fails, nothing has changed and the owner, still logged in, can try again.
 /// When it has happened and this stops, auth's event empties the profile.
-async fn end(id: &str) -> Result<StatusCode, Problem> {
-    let status = end_account(id).await?;
+async fn end(caller: &Caller, id: &str) -> Result<StatusCode, Problem> {
+    let status = end_account(id, &caller.id).await?;
     let db = Db::open(&SERVICE).await?;
     match status {
         StatusCode::NO_CONTENT => {}
         StatusCode::NOT_FOUND if store::find(&db, id).await?.is_some() => {}
         StatusCode::NOT_FOUND => return Err(no_user()),
+        StatusCode::CONFLICT => {
+            return Err(Problem::conflict(
+                "last-admin",
+                "The shop would be left without an administrator",
+            ));
+        }
         other => {
             return Err(Problem::unavailable(format!(
                 "auth answered {other} to a deletion"
@@ -38,8 +44,8 @@ async fn end(id: &str) -> Result<StatusCode, Problem> {
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn end_account(id: &str) -> Result<StatusCode, Problem> {
-    let path = format!("/internal/auth/users/{id}");
+async fn end_account(id: &str, by: &str) -> Result<StatusCode, Problem> {
+    let path = format!("/internal/auth/users/{id}?by={by}");
     let answer = internal::request(Method::DELETE, "auth", &path).await;
     answer
         .map(|answer| answer.status())

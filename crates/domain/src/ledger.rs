@@ -37,6 +37,8 @@ pub enum Kind {
     Charge,
     /// Back from the shop, for an order.
     Refund,
+    /// From a wallet that is closed to where its deposits came from.
+    Payout,
 }
 
 impl Kind {
@@ -47,6 +49,7 @@ impl Kind {
             Kind::Withdrawal => "withdrawal",
             Kind::Charge => "charge",
             Kind::Refund => "refund",
+            Kind::Payout => "payout",
         }
     }
 }
@@ -90,7 +93,7 @@ pub fn post(
     let (debit, credit, after) = match kind {
         Kind::Deposit => (Account::External, wallet, balance.plus(amount)?),
         Kind::Refund => (Account::Sales, wallet, balance.plus(amount)?),
-        Kind::Withdrawal => (wallet, Account::External, balance.minus(amount)?),
+        Kind::Withdrawal | Kind::Payout => (wallet, Account::External, balance.minus(amount)?),
         Kind::Charge => (wallet, Account::Sales, balance.minus(amount)?),
     };
     if after < Money::ZERO {
@@ -120,7 +123,8 @@ mod tests {
             Just(Kind::Deposit),
             Just(Kind::Withdrawal),
             Just(Kind::Charge),
-            Just(Kind::Refund)
+            Just(Kind::Refund),
+            Just(Kind::Payout)
         ]
     }
 

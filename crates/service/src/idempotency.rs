@@ -153,3 +153,9 @@ pub async fn sweep(tx: &Tx) -> Result<(), DbError> {
     )
     .await
 }
+
+/// Forgets a caller's answers: the account is gone, and they may repeat what was personal.
+pub async fn forget(tx: &Tx, caller: &str) -> Result<(), DbError> {
+    tx.execute("DELETE FROM idempotency WHERE caller = ?", &[&caller])
+        .await
+}

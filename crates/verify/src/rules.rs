@@ -190,4 +190,26 @@ pub(crate) const RULES: &[Rule] = &[
                    AND json_extract(b.event, '$.type') = told.kind)
            AND user_id NOT IN (SELECT user_id FROM notifications.tombstones)",
     ),
+    rule(
+        "a closed wallet holds nothing",
+        &["billing"],
+        "SELECT code, balance FROM billing.accounts WHERE closed_at IS NOT NULL AND balance <> 0",
+    ),
+    rule(
+        "the wallet of a deleted account is closed, or about to be",
+        &["auth", "orders", "billing"],
+        "SELECT a.id FROM auth.accounts a JOIN billing.accounts w ON w.user_id = a.id
+         WHERE a.deleted_at IS NOT NULL AND w.closed_at IS NULL
+           AND NOT EXISTS (SELECT 1 FROM orders.orders o WHERE o.user_id = a.id
+                   AND o.state NOT IN ('completed', 'canceled'))
+           AND NOT EXISTS (SELECT 1 FROM auth.outbox b WHERE b.subject = a.id)
+           AND NOT EXISTS (SELECT 1 FROM orders.outbox b WHERE b.subject = a.id)",
+    ),
+    rule(
+        "no order of a deleted account has an address",
+        &["auth", "orders"],
+        "SELECT o.id FROM orders.orders o JOIN auth.accounts a ON a.id = o.user_id
+         WHERE a.deleted_at IS NOT NULL AND o.address IS NOT NULL
+           AND NOT EXISTS (SELECT 1 FROM auth.outbox b WHERE b.subject = a.id)",
+    ),
 ];

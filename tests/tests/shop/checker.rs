@@ -5,7 +5,7 @@ use crate::harness::actor::PLENTY;
 use rusqlite::Connection;
 
 /// A falsification: in which database, what, and a word of what must be said of it.
-const FALSIFICATIONS: [(&str, &str, &str); 23] = [
+const FALSIFICATIONS: [(&str, &str, &str); 26] = [
     (
         "stock",
         "UPDATE items SET on_hand = on_hand - 1",
@@ -120,6 +120,21 @@ const FALSIFICATIONS: [(&str, &str, &str); 23] = [
         "DELETE FROM notifications WHERE kind = 'order.paid'",
         "was told or",
     ),
+    (
+        "billing",
+        "UPDATE accounts SET closed_at = 1 WHERE balance > 0 AND user_id IS NOT NULL",
+        "closed wallet holds nothing",
+    ),
+    (
+        "billing",
+        "UPDATE accounts SET closed_at = NULL",
+        "is closed, or about to be",
+    ),
+    (
+        "orders",
+        "UPDATE orders SET address = 'Paris'",
+        "has an address",
+    ),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,6 +155,10 @@ async fn books_that_were_falsified_do_not_pass() {
     ann.execute(&canceled, "cancel").await.expect(200);
     ann.wait_for(&completed, "completed").await;
     ann.wait_for(&canceled, "canceled").await;
+    let gone = app.customer().await;
+    let order = gone.order(&tea, 1).await;
+    gone.wait_for(&order, "canceled").await;
+    gone.delete("/users/me").await.expect(204);
     app.quiet().await;
     assert_eq!(app.books().faults(0), Vec::<String>::new());
 

@@ -1,6 +1,6 @@
 //! Tokens in their life: given, renewed, taken back.
 
-use crate::harness::{Actor, Answer, App};
+use crate::harness::{Actor, Answer, App, eventually, surgery};
 use futures::future::join_all;
 use serde_json::{Value, json};
 
@@ -250,4 +250,117 @@ fn decode(part: &str) -> Value {
         .decode(part)
         .expect("base64url");
     serde_json::from_slice(&bytes).expect("JSON")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_logout_everywhere_ends_every_session_of_the_account() {
+    let app = App::start().await;
+    let bob = app.customer().await;
+    for (path, by_refresh_token) in [
+        ("/auth/logout/everywhere", false),
+        ("/auth/logout/everywhere", true),
+        ("/auth/logout-all", false),
+    ] {
+        let mut ann = app.customer().await;
+        let mut sessions = vec![ann.clone()];
+        for _ in 0..2 {
+            ann.log_in_again().await;
+            sessions.push(ann.clone());
+        }
+        for path in &GUARDED[..4] {
+            sessions[0].get(path).await.expect(200);
+        }
+        if by_refresh_token {
+            let body = json!({"refresh_token": ann.refresh_token});
+            app.anonymous().post(path, &body).await.expect(204);
+        } else {
+            ann.send(ann.request("POST", path)).await.expect(204);
+        }
+        for session in &sessions {
+            is_revoked_everywhere(session).await;
+            refresh(&app, &session.refresh_token)
+                .await
+                .refused(401, "invalid-refresh-token");
+        }
+        ann.log_in_again().await;
+        ann.get("/orders").await.expect(200);
+    }
+    bob.get("/orders").await.expect(200);
+    let nobody = app.anonymous();
+    nobody
+        .send(nobody.request("POST", "/auth/logout/everywhere"))
+        .await
+        .refused(401, "unauthorized");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_ends_after_thirty_days_however_often_it_was_renewed() {
+    let mut app = App::start().await;
+    let mut ann = app.customer().await;
+    let end = |app: &App| {
+        app.books()
+            .rows("SELECT DISTINCT expires_at FROM auth.refresh_tokens")
+    };
+    let first = end(&app);
+    let rest = ann.refresh_token.clone();
+    ann.take_tokens(&refresh(&app, &rest).await.expect(200));
+    assert_eq!(end(&app), first, "a renewal lengthens nothing");
+    app.restart_after(|databases| {
+        let auth = surgery::open(databases, "auth");
+        // The last minute of the thirty days …
+        let age = "UPDATE refresh_tokens SET expires_at = unixepoch() * 1000 + 50000";
+        auth.execute(age, []).expect("aged");
+    })
+    .await;
+    let rest = ann.refresh_token.clone();
+    let answer = refresh(&app, &rest).await.expect(200);
+    let cookie = answer.header("set-cookie").unwrap_or_default().to_owned();
+    let age = cookie
+        .split("Max-Age=")
+        .nth(1)
+        .and_then(|rest| rest.split(';').next());
+    assert!(
+        age.and_then(|age| age.parse().ok())
+            .is_some_and(|age: u32| age <= 50),
+        "{cookie}"
+    );
+    ann.take_tokens(&answer);
+    app.restart_after(|databases| {
+        let auth = surgery::open(databases, "auth");
+        // … and past it.
+        let age = "UPDATE refresh_tokens SET expires_at = unixepoch() * 1000 - 1";
+        auth.execute(age, []).expect("aged");
+    })
+    .await;
+    refresh(&app, &ann.refresh_token)
+        .await
+        .refused(401, "invalid-refresh-token");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_past_its_end_is_swept() {
+    let mut app = App::start().await;
+    let ann = app.customer().await;
+    ann.get("/orders").await.expect(200);
+    ann.send(ann.request("POST", "/auth/logout"))
+        .await
+        .expect(204);
+    ann.get("/orders").await.refused(401, "revoked-token");
+    app.restart_after(|databases| {
+        let auth = surgery::open(databases, "auth");
+        for table in ["access_tokens", "refresh_tokens"] {
+            let age = format!("UPDATE {table} SET expires_at = 1");
+            auth.execute(&age, []).expect("aged");
+        }
+    })
+    .await;
+    eventually("the sweep", async || {
+        let left = "SELECT (SELECT count(*) FROM auth.access_tokens)
+            + (SELECT count(*) FROM auth.refresh_tokens)";
+        (app.books().number(left) == 0).then_some(())
+    })
+    .await;
+    app.finish().await;
 }

@@ -2,6 +2,8 @@
 //! within the process and on those of a real Redis.
 
 mod accounts;
+mod admins;
+mod audit;
 mod bad_input;
 mod bad_tokens;
 mod cancel;
@@ -10,9 +12,11 @@ mod checker;
 mod command_line;
 mod cost;
 mod crash;
+mod deletion;
 mod drafts;
 mod endings;
 mod full_disk;
+mod guessing;
 mod harness;
 mod hosts;
 mod interrupted;
@@ -23,6 +27,7 @@ mod notifications;
 mod once;
 mod operators;
 mod outage;
+mod passwords;
 mod probes;
 mod profiles;
 mod races;

@@ -42,7 +42,7 @@ const CHANNELS: [(&str, usize); 6] = [
     ("payments", 1),
     ("payments_status", 1),
     ("notifications", 1),
-    ("accounts", 3),
+    ("accounts", 4),
 ];
 
 async fn wait_for_dead_letters(app: &App, count: usize) {

@@ -89,9 +89,35 @@ async fn sagas_under_way_go_on_after_their_databases_are_brought_up_to_date() {
         let sql = format!("SELECT max(version) FROM {service}.migrations");
         app.books().number(&sql)
     };
-    assert_eq!((version("orders"), version("stock")), (3, 2));
+    assert_eq!((version("orders"), version("stock")), (4, 2));
     // And nobody has lost what they can log in with.
     ann.clone().log_in_again().await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wallet_that_an_earlier_version_closed_with_money_in_it_is_paid_out() {
+    let mut app = App::start().await;
+    let (ann, bob) = (
+        app.customer_with(PLENTY).await,
+        app.customer_with(500).await,
+    );
+    app.quiet().await;
+    app.restart_after(|databases| {
+        downgrade(databases, "billing");
+        let billing = surgery::open(databases, "billing");
+        let close = "UPDATE accounts SET closed_at = 1 WHERE user_id = ?1";
+        assert_eq!(billing.execute(close, [&ann.id]).expect("closed"), 1);
+    })
+    .await;
+    assert_eq!(bob.balance().await, 500);
+    let of_ann = format!(
+        "SELECT kind, credit, amount, balance FROM billing.transactions WHERE user_id = '{}'
+         ORDER BY rowid DESC LIMIT 1",
+        ann.id
+    );
+    let paid_out = format!("payout, external, {PLENTY}, 0");
+    assert_eq!(app.books().rows(&of_ann), [paid_out]);
     app.finish().await;
 }
 

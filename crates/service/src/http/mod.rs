@@ -1,10 +1,12 @@
 //! The HTTP side: from a trigger's request through the component's routes to an answer.
 
+mod client;
 mod input;
 mod page;
 mod problem;
 mod serve;
 
+pub use client::Client;
 pub use input::{Id, Input, MAX_BODY, Params, canonical_id, read_response};
 pub use page::{Page, PageQuery};
 pub use problem::{FieldError, Problem};

@@ -120,6 +120,12 @@ impl Problem {
         self.with(ALLOW, methods)
     }
 
+    /// With the seconds after which the same may succeed (RFC 9110 §10.2.3).
+    pub fn retry_after(mut self, seconds: u64) -> Problem {
+        self.headers.push((RETRY_AFTER, HeaderValue::from(seconds)));
+        self
+    }
+
     fn with(mut self, name: HeaderName, value: &'static str) -> Problem {
         self.headers.push((name, HeaderValue::from_static(value)));
         self

@@ -2,6 +2,7 @@
 
 mod dead;
 mod logging;
+mod mail;
 mod operator;
 mod saga;
 mod up;
@@ -37,6 +38,8 @@ enum Command {
     Saga(saga::Saga),
     /// Look into dead letters and move them
     Dead(dead::Dead),
+    /// Show mails that wait to be delivered
+    Mail(mail::Mail),
 }
 
 fn main() -> ExitCode {
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Command::Verify(verify) => verify.run(),
         Command::Saga(saga) => done(saga.run()),
         Command::Dead(dead) => done(dead.run()),
+        Command::Mail(mail) => done(mail.run()),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

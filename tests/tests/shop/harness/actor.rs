@@ -2,6 +2,7 @@
 
 use crate::harness::answer::Answer;
 use crate::harness::app::Address;
+use crate::harness::logs;
 use crate::harness::wait::{PATIENCE, PAUSE, eventually};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -18,6 +19,8 @@ const A_LONG_WAIT: Duration = Duration::from_secs(10);
 pub struct Actor {
     client: Client,
     address: Address,
+    /// Where a proxy says the requests come from.
+    from: Option<String>,
     /// The account's id; empty for [`Actor::anonymous`].
     pub id: String,
     /// The email to log in with.
@@ -36,6 +39,7 @@ impl Actor {
         Actor {
             client: Client::new(),
             address: address.clone(),
+            from: None,
             id: String::new(),
             email: String::new(),
             password: String::new(),
@@ -48,6 +52,7 @@ impl Actor {
     pub async fn register(address: &Address, email: &str) -> Actor {
         let mut actor = Actor::anonymous(address);
         (actor.email, actor.password) = (email.to_owned(), format!("password of {email}"));
+        logs::secret(&actor.password);
         let body = json!({"email": actor.email, "password": actor.password});
         let answer = actor.post("/auth/register", &body).await.expect(201);
         actor.take_tokens(&answer);
@@ -64,6 +69,7 @@ impl Actor {
 
     /// Logs in once more and uses the new tokens.
     pub async fn log_in_again(&mut self) {
+        logs::secret(&self.password);
         let body = json!({"login": self.email, "password": self.password});
         let answer = self
             .clone()
@@ -85,6 +91,8 @@ impl Actor {
         self.id = text("user_id").to_owned();
         self.token = Some(text("access_token").to_owned());
         self.refresh_token = text("refresh_token").to_owned();
+        logs::secret(text("access_token"));
+        logs::secret(&self.refresh_token);
     }
 
     /// The same, without a token.
@@ -106,6 +114,10 @@ impl Actor {
         let request = self
             .client
             .request(method, format!("{}{base}{path}", self.address.url()));
+        let request = match &self.from {
+            Some(from) => request.header("x-forwarded-for", from),
+            None => request,
+        };
         match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,
@@ -164,6 +176,14 @@ impl Actor {
     pub fn at(&self, address: &Address) -> Actor {
         Actor {
             address: address.clone(),
+            ..self.clone()
+        }
+    }
+
+    /// The same person behind a proxy, which says that the requests come from this address.
+    pub fn from(&self, address: &str) -> Actor {
+        Actor {
+            from: Some(address.to_owned()),
             ..self.clone()
         }
     }

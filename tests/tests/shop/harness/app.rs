@@ -2,6 +2,7 @@
 
 use crate::harness::actor::Actor;
 use crate::harness::books::Books;
+use crate::harness::logs;
 use crate::harness::redis::RedisServer;
 use crate::harness::running::{Running, Setting, on_spin};
 use crate::harness::wait::eventually;
@@ -120,6 +121,7 @@ impl App {
     }
 
     async fn run(&mut self) {
+        logs::keep();
         let running = Running::start(&self.setting).await;
         self.address.move_to(running.address());
         self.running = Some(running);
@@ -140,6 +142,10 @@ impl App {
     async fn close(&mut self) {
         if let Some(running) = self.running.take() {
             running.stop().await;
+            logs::check();
+            // Spin's, which is a process of its own.
+            let log = std::fs::read_to_string(self.setting.folder.join("log"));
+            logs::check_log(&log.unwrap_or_default());
         }
     }
 
@@ -229,6 +235,7 @@ impl App {
 /// Values for all variables of `spin.toml` that need one; `others` come on top.
 fn all_variables(others: &[(&str, &str)]) -> Vec<(String, String)> {
     let keys = workspace::keys();
+    logs::secret(keys.internal_secret());
     let mut variables: Vec<(&str, &str)> = keys.variables().to_vec();
     variables.extend([
         ("admin_email", ADMIN.0),

@@ -6,6 +6,7 @@ pub mod actor;
 pub mod answer;
 pub mod app;
 pub mod books;
+pub mod logs;
 pub mod process;
 pub mod redis;
 pub mod running;

@@ -1,6 +1,7 @@
 //! The `wasmart` program as an operator runs it: a process of its own, that can be killed.
 
 use crate::harness::app::{ADMIN, Address, databases};
+use crate::harness::logs;
 use crate::harness::workspace;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -140,6 +141,9 @@ impl Drop for Process {
                 .nth(LOG_END)
                 .map_or(0, |(at, _)| at);
             eprintln!("the end of its log:\n{}", &log[from..]);
+        } else {
+            logs::secret(workspace::keys().internal_secret());
+            logs::check_log(&self.log());
         }
     }
 }

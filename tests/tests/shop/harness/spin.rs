@@ -16,7 +16,7 @@ const TICK: Duration = Duration::from_millis(500);
 /// A start may have to compile all components first.
 const START: Duration = Duration::from_secs(180);
 /// The services that want to be knocked at.
-const TICKED: [&str; 4] = ["orders", "billing", "auth", "stock"];
+const TICKED: [&str; 5] = ["orders", "billing", "auth", "stock", "notifications"];
 
 /// A running `spin up`.
 pub(crate) struct Spin {

@@ -1,6 +1,7 @@
 //! Somebody who uses a simulated shop and insists: what is not answered is asked again.
 
 use super::Shop;
+use crate::harness::logs;
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::time::Duration;
@@ -70,6 +71,7 @@ impl<'a> Client<'a> {
     }
 
     fn new(shop: &'a Shop, email: &str, password: &str) -> Client<'a> {
+        logs::secret(password);
         Client {
             shop,
             id: String::new(),

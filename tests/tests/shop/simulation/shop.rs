@@ -4,6 +4,7 @@ use super::client::Client;
 use super::watch::{Rules, Watch};
 use crate::harness::app::{ADMIN, databases};
 use crate::harness::books::Books;
+use crate::harness::logs;
 use crate::harness::workspace;
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -59,6 +60,7 @@ impl Shop {
     }
 
     async fn begin(&self) {
+        logs::keep();
         let root = workspace::root();
         let mut builder = Host::builder()
             .manifest(&self.manifest)
@@ -165,6 +167,7 @@ impl Shop {
     /// The books must add up now.
     pub fn check(&self) {
         self.books().check(0);
+        logs::check();
     }
 
     /// Stops in good order and gives the folder.
