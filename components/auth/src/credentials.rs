@@ -5,7 +5,7 @@ use axum::extract::FromRequest;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE};
 use http::{HeaderMap, Request};
 use serde::Deserialize;
-use wasmart_service::http::{Input, Problem};
+use wasmart_service::http::{Input, Problem, same_site_only};
 
 /// The refresh token of a request, where it has one. The body wins over the cookie.
 pub struct RefreshToken(pub Option<String>);
@@ -20,16 +20,22 @@ impl<S: Sync> FromRequest<S> for RefreshToken {
     type Rejection = Problem;
 
     async fn from_request(request: Request<Body>, state: &S) -> Result<RefreshToken, Problem> {
-        let cookie = cookie(request.headers(), "refresh_token");
         let headers = request.headers();
+        let cookie = cookie(headers, "refresh_token");
+        let own = same_site_only(headers).await;
         let is_empty = headers
             .get(CONTENT_LENGTH)
             .is_some_and(|length| length == "0");
-        if is_empty || !headers.contains_key(CONTENT_TYPE) {
-            return Ok(RefreshToken(cookie));
+        let given = if is_empty || !headers.contains_key(CONTENT_TYPE) {
+            None
+        } else {
+            let Input(given) = Input::<Given>::from_request(request, state).await?;
+            given.refresh_token
+        };
+        if given.is_none() && cookie.is_some() {
+            own?;
         }
-        let Input(given) = Input::<Given>::from_request(request, state).await?;
-        Ok(RefreshToken(given.refresh_token.or(cookie)))
+        Ok(RefreshToken(given.or(cookie)))
     }
 }
 

@@ -53,8 +53,18 @@ impl Problem {
         let body = Full::new(Bytes::from(body.to_string()));
         let mut response = http::Response::new(body.map_err(|never| match never {}).boxed_unsync());
         *response.status_mut() = status;
-        let json = HeaderValue::from_static("application/problem+json");
-        response.headers_mut().insert(header::CONTENT_TYPE, json);
+        for (name, value) in [
+            (header::CONTENT_TYPE, "application/problem+json"),
+            // It is data, whatever a browser would make of it.
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (
+                header::CONTENT_SECURITY_POLICY,
+                "default-src 'none'; frame-ancestors 'none'",
+            ),
+        ] {
+            let value = HeaderValue::from_static(value);
+            response.headers_mut().insert(name, value);
+        }
         if self == Self::Overloaded {
             response
                 .headers_mut()

@@ -8,9 +8,11 @@
 mod gate;
 mod migrate;
 mod pool;
+mod scratch;
 mod value;
 
 pub use migrate::Migration;
+pub use scratch::Scratch;
 pub use value::{Row, ToValue};
 
 use crate::Service;

@@ -1,12 +1,14 @@
 //! The way of a request through a component: probes, routes, the answers to what has no route, and
 //! `ETag` on what is read.
 
-use super::Problem;
+use super::settings::Settings;
+use super::{Problem, browser, limit};
 use crate::db::Db;
 use crate::{Service, config};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::header::{ETAG, IF_NONE_MATCH};
@@ -20,34 +22,78 @@ use tower_service::Service as _;
 /// The header field in which the host's tick and the services show the secret that they share.
 pub const INTERNAL_SECRET: &str = "x-internal-secret";
 
-static ROUTER: OnceLock<Router> = OnceLock::new();
+static ROUTERS: OnceLock<Routers> = OnceLock::new();
+
+/// One for each kind of asker.
+struct Routers {
+    /// For clients: with CORS, and with a limit to how much they ask.
+    clients: Router,
+    /// For the host, the other services, probes and proxies.
+    machines: Router,
+}
 
 /// Answers one request with the component's routes. `routes` is called once per instance.
 pub async fn serve(routes: impl FnOnce() -> Router, request: SpinRequest) -> Response {
+    serve_beside(&[], routes, request).await
+}
+
+/// As [`serve`], where below some paths not the clients ask but a proxy on behalf of all: no preflight is answered
+/// there, and nothing counted.
+pub async fn serve_beside(
+    for_proxies: &[&str],
+    routes: impl FnOnce() -> Router,
+    request: SpinRequest,
+) -> Response {
+    let settings = Settings::get().await;
     let request = request.map(Body::new);
     let validator = request.headers().get(IF_NONE_MATCH).cloned();
     let is_read = request.method() == Method::GET;
-    let mut router = ROUTER
-        .get_or_init(|| {
-            routes()
-                .fallback(no_route)
-                .method_not_allowed_fallback(async || {
-                    Problem::new(
-                        StatusCode::METHOD_NOT_ALLOWED,
-                        "method-not-allowed",
-                        "This path does not answer this method",
-                    )
-                })
-        })
-        .clone();
+    let routers = ROUTERS.get_or_init(|| Routers::new(routes(), settings));
+    let path = request.uri().path();
+    let mut router =
+        if for_proxies.iter().any(|prefix| path.starts_with(prefix)) || is_internal(path) {
+            routers.machines.clone()
+        } else {
+            routers.clients.clone()
+        };
     let response = match router.call(request).await {
         Ok(response) => response,
         Err(never) => match never {},
     };
-    if is_read && response.status() == StatusCode::OK {
+    let mut response = if is_read && response.status() == StatusCode::OK {
         tagged(response, validator).await
     } else {
         response
+    };
+    browser::harden(response.headers_mut(), settings);
+    response
+}
+
+/// Paths of the host's tick, of the services among themselves, and of probes.
+fn is_internal(path: &str) -> bool {
+    path.starts_with("/internal/") || path.ends_with("/health") || path.ends_with("/ready")
+}
+
+impl Routers {
+    fn new(routes: Router, settings: &Settings) -> Routers {
+        let machines = routes
+            .fallback(no_route)
+            .method_not_allowed_fallback(async || {
+                Problem::new(
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    "method-not-allowed",
+                    "This path does not answer this method",
+                )
+            });
+        let mut clients = machines.clone();
+        if settings.requests_per_minute.is_some() {
+            clients = clients.layer(middleware::from_fn(limit::limit));
+        }
+        // Outside of the limit, so that a page can read why it was refused.
+        if let Some(cors) = browser::cors(settings) {
+            clients = clients.layer(cors);
+        }
+        Routers { clients, machines }
     }
 }
 

@@ -38,12 +38,22 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Checks what every answer owes: no 5xx, and [`Answer::well_formed`].
+    /// Checks what every answer owes: no 5xx, nothing that a browser could take for more than data, and
+    /// [`Answer::well_formed`].
     ///
     /// # Panics
     /// When it does not hold.
     pub fn checked(self) -> Answer {
         assert!(self.status < 500, "{self}");
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            (
+                "content-security-policy",
+                "default-src 'none'; frame-ancestors 'none'",
+            ),
+        ] {
+            assert_eq!(self.header(name), Some(value), "{name}: {self}");
+        }
         self.well_formed()
     }
 

@@ -209,6 +209,7 @@ pub fn up(folder: &Path, options: &[(&str, &str)]) -> Command {
     }
     set(&mut command, "admin_email", ADMIN.0);
     set(&mut command, "admin_password", ADMIN.1);
+    set(&mut command, "rate_limit_per_minute", "0");
     command
 }
 

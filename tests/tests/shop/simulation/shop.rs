@@ -74,6 +74,7 @@ impl Shop {
             .call_hook(self.watch.clone())
             .variable("admin_email", ADMIN.0)
             .variable("admin_password", ADMIN.1)
+            .variable("rate_limit_per_minute", "0")
             .variable("synchronous", "NORMAL");
         for (name, value) in workspace::keys().variables() {
             builder = builder.variable(name, value);
