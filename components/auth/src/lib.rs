@@ -6,6 +6,7 @@
 )]
 
 mod admin;
+mod check;
 mod credentials;
 mod deletion;
 mod discovery;
@@ -20,9 +21,10 @@ mod session;
 mod signing;
 mod store;
 mod tick;
+mod token_endpoint;
 
 use axum::Router;
-use axum::routing::{delete, get, post, put};
+use axum::routing::{any, delete, get, post, put};
 use spin_sdk::http::{IntoResponse, Request};
 use spin_sdk::{http_service, redis_subscriber};
 use wasmart_contracts::envelope::Event;
@@ -71,6 +73,9 @@ fn routes() -> Router {
             "/api/v1/auth/refresh",
             post(refresh::refresh).get(refresh::refresh),
         )
+        .route("/api/v1/auth/token", post(token_endpoint::token))
+        .route("/api/v1/auth/token/", post(token_endpoint::token))
+        .merge(checks())
         .route("/api/v1/auth/users", get(admin::list))
         .route("/api/v1/auth/users/{id}/role", put(admin::set_role))
         .route("/.well-known/jwks.json", get(discovery::jwks))
@@ -88,6 +93,17 @@ fn routes() -> Router {
         .route("/api/v1/health", get(discovery::health))
         .merge(dead_letters::routes(&SERVICE, &AcksOnly))
         .merge(http::probes(&SERVICE))
+}
+
+/// What proxies ask: any method, any path below. `istio` is seed 1's word for it.
+fn checks() -> Router {
+    let mut router = Router::new();
+    for prefix in ["/api/v1/auth/check", "/api/v1/auth/istio"] {
+        for below in ["", "/", "/{*path}"] {
+            router = router.route(&format!("{prefix}{below}"), any(check::check));
+        }
+    }
+    router
 }
 
 /// Nobody asks auth for anything over a channel; the inbox itself takes the acknowledgements.

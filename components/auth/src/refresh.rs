@@ -12,8 +12,14 @@ use wasmart_service::db::Db;
 use wasmart_service::http::Problem;
 
 pub async fn refresh(RefreshToken(token): RefreshToken) -> Result<Response, Problem> {
+    let session = renew(&token.ok_or_else(refused)?).await?;
+    session.answer(StatusCode::OK)
+}
+
+/// The new pair; 401 where the token is not good for one.
+pub async fn renew(token: &str) -> Result<Session, Problem> {
     let arrived_at = clock::now_ms();
-    let hash = digest(&token.ok_or_else(refused)?);
+    let hash = digest(token);
     let db = Db::open(&SERVICE).await?;
     let known = store::refresh_token(&db, &hash)
         .await?
@@ -36,7 +42,7 @@ pub async fn refresh(RefreshToken(token): RefreshToken) -> Result<Response, Prob
         ));
     }
     tx.commit().await?;
-    session.answer(StatusCode::OK)
+    Ok(session)
 }
 
 /// A used token has been copied: whoever comes second, thief or owner, both must log in again. Not so

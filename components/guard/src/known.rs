@@ -2,11 +2,26 @@
 //! revokes and sweeps: `t:` + SHA-256 of a token → its claims, `r:` + `jti` → revoked.
 
 use crate::Claims;
-use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Encoder};
+use serde::{Deserialize, Serialize};
 use spin_sdk::key_value::{Error, Store};
+use wasmart_tokens::digest;
 
 /// The store can't be read or written; nobody is let through then.
 pub type StoreError = Error;
+
+/// A token that was verified before.
+#[derive(Deserialize, Serialize)]
+pub struct Entry {
+    pub claims: Claims,
+    pub by: VerifiedBy,
+}
+
+/// What a token is worth nothing without.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub enum VerifiedBy {
+    /// A key of ours, by its `kid`.
+    Key(String),
+}
 
 /// One token's place in the store.
 pub struct Known {
@@ -16,24 +31,21 @@ pub struct Known {
 
 impl Known {
     pub async fn open(token: &str) -> Result<Known, StoreError> {
-        let digest =
-            Base64UrlSafeNoPadding::encode_to_string(hmac_sha256::Hash::hash(token.as_bytes()))
-                .map_err(|error| Error::Other(error.to_string()))?;
         Ok(Known {
             store: Store::open_default().await?,
-            key: format!("t:{digest}"),
+            key: format!("t:{}", digest(token)),
         })
     }
 
-    /// The claims of the token, if it was verified before and not revoked since. An entry that can't
-    /// be read counts as none: the token is then verified again.
-    pub async fn claims(&self) -> Result<Option<Claims>, StoreError> {
+    /// The token, if it was verified before and not revoked since. An entry that can't be read counts as
+    /// none: the token is then verified again.
+    pub async fn entry(&self) -> Result<Option<Entry>, StoreError> {
         let entry = self.store.get(&self.key).await?;
         Ok(entry.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 
-    pub async fn remember(&self, claims: &Claims) -> Result<(), StoreError> {
-        let entry = serde_json::to_vec(claims).map_err(|error| Error::Other(error.to_string()))?;
+    pub async fn remember(&self, entry: &Entry) -> Result<(), StoreError> {
+        let entry = serde_json::to_vec(entry).map_err(|error| Error::Other(error.to_string()))?;
         self.store.set(&self.key, entry).await
     }
 

@@ -11,7 +11,7 @@ mod token;
 mod token_tests;
 
 use keys::Trust;
-use known::{Known, StoreError};
+use known::{Entry, Known, StoreError};
 use std::time::{SystemTime, UNIX_EPOCH};
 use token::Fault;
 
@@ -43,31 +43,41 @@ async fn authorize(header: Option<&str>) -> Result<Claims, Denial> {
     let token = token::from_header(header.ok_or(Denial::Missing)?)?;
     let known = Known::open(token).await?;
     let now = now();
-    match known.claims().await? {
-        Some(claims) if claims.expires_at > now => Ok(claims),
-        Some(_) => Err(Denial::Expired),
-        None => {
-            let claims = token::verify(token, Trust::get().await?, now)?;
-            admit(&known, claims, now).await
+    let trust = Trust::get(now).await?;
+    match known.entry().await? {
+        Some(entry) if entry.claims.expires_at <= now => Err(Denial::Expired),
+        // A key that is retired before its time takes its tokens along.
+        Some(entry) if trust.covers(&entry.by) => Ok(entry.claims),
+        _ => {
+            let entry = verify(token, &trust, now).await?;
+            admit(&known, entry, now).await
         }
     }
 }
 
+/// A key that is not known may be new: one more look then.
+async fn verify(token: &str, trust: &Trust, now: u64) -> Result<Entry, Denial> {
+    match token::verify(token, trust, now) {
+        Err(Fault::UnknownKey) => Ok(token::verify(token, &*Trust::renewed(now).await?, now)?),
+        verified => Ok(verified?),
+    }
+}
+
 /// Lets a verified token in, unless it was revoked, and remembers it.
-async fn admit(known: &Known, claims: Claims, now: u64) -> Result<Claims, Denial> {
-    if known.is_revoked(&claims.token_id).await? {
+async fn admit(known: &Known, entry: Entry, now: u64) -> Result<Claims, Denial> {
+    if known.is_revoked(&entry.claims.token_id).await? {
         return Err(Denial::Revoked);
     }
-    if claims.expires_at > now + 1 {
-        known.remember(&claims).await?;
+    if entry.claims.expires_at > now + 1 {
+        known.remember(&entry).await?;
         // A logout writes its blacklist entry first and takes the claims away after that. One that ran
         // between the look above and the entry just made has found nothing to take away; it is found here.
-        if known.is_revoked(&claims.token_id).await? {
+        if known.is_revoked(&entry.claims.token_id).await? {
             known.forget().await?;
             return Err(Denial::Revoked);
         }
     }
-    Ok(claims)
+    Ok(entry.claims)
 }
 
 /// Seconds since the Unix epoch.
@@ -81,7 +91,7 @@ impl From<Fault> for Denial {
     fn from(fault: Fault) -> Denial {
         match fault {
             Fault::Missing => Denial::Missing,
-            Fault::Invalid => Denial::Invalid,
+            Fault::Invalid | Fault::UnknownKey => Denial::Invalid,
             Fault::Expired => Denial::Expired,
         }
     }

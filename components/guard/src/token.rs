@@ -6,6 +6,7 @@
 
 use crate::Claims;
 use crate::keys::Trust;
+use crate::known::{Entry, VerifiedBy};
 use jwt_simple::JWTError;
 use jwt_simple::prelude::{Duration, NoCustomClaims, RSAPublicKeyLike, VerificationOptions};
 use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Decoder};
@@ -22,6 +23,8 @@ const LEEWAY: u64 = 60;
 pub enum Fault {
     Missing,
     Invalid,
+    /// Signed, if at all, with a key that is not in the set.
+    UnknownKey,
     Expired,
 }
 
@@ -59,7 +62,7 @@ pub fn from_header(header: &str) -> Result<&str, Fault> {
 }
 
 /// The claims of a valid access token. `now` is in seconds since the Unix epoch.
-pub fn verify(token: &str, trust: &Trust, now: u64) -> Result<Claims, Fault> {
+pub fn verify(token: &str, trust: &Trust, now: u64) -> Result<Entry, Fault> {
     let segments: Vec<&str> = token.splitn(4, '.').collect();
     let &[header, payload, _signature] = segments.as_slice() else {
         return Err(Fault::Invalid);
@@ -71,7 +74,7 @@ pub fn verify(token: &str, trust: &Trust, now: u64) -> Result<Claims, Fault> {
     if header.alg != "RS256" || !is_access_token || header.crit.is_some() {
         return Err(Fault::Invalid);
     }
-    let key = trust.keys.get(&header.kid).ok_or(Fault::Invalid)?;
+    let key = trust.keys.get(&header.kid).ok_or(Fault::UnknownKey)?;
     let options = VerificationOptions {
         required_signature_type: Some(header.typ),
         allowed_issuers: Some([trust.issuer.clone()].into()),
@@ -82,7 +85,10 @@ pub fn verify(token: &str, trust: &Trust, now: u64) -> Result<Claims, Fault> {
     };
     key.verify_token::<NoCustomClaims>(token, Some(options))
         .map_err(fault)?;
-    claims(decode(payload)?, now)
+    Ok(Entry {
+        claims: claims(decode(payload)?, now)?,
+        by: VerifiedBy::Key(header.kid),
+    })
 }
 
 /// Checks what the library leaves open: that nothing is missing, and that a token ends at its `exp`.

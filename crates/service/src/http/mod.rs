@@ -5,7 +5,7 @@ mod page;
 mod problem;
 mod serve;
 
-pub use input::{Id, Input, MAX_BODY, Params, canonical_id, read_response};
+pub use input::{Id, Input, MAX_BODY, Params, canonical_id, read_body, read_response};
 pub use page::{Page, PageQuery};
 pub use problem::{FieldError, Problem};
 pub use serve::{INTERNAL_SECRET, internal_only, probes, serve};

@@ -1,6 +1,7 @@
 //! The `wasmart` command: serves the application, and holds the shop's operator commands. One file each.
 
 mod dead;
+mod keys;
 mod logging;
 mod operator;
 mod saga;
@@ -32,6 +33,8 @@ enum Command {
     Saga(saga::Saga),
     /// Look into dead letters and move them
     Dead(dead::Dead),
+    /// Look at the keys that sign tokens, bring new ones in and take old ones out
+    Keys(keys::Keys),
 }
 
 fn main() -> ExitCode {
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Command::Verify(verify) => verify.run(),
         Command::Saga(saga) => done(saga.run()),
         Command::Dead(dead) => done(dead.run()),
+        Command::Keys(keys) => done(keys.run()),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

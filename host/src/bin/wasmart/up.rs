@@ -42,6 +42,10 @@ pub struct Up {
     #[arg(long = "variable", value_name = "NAME=VALUE", value_parser = name_and_value)]
     variables: Vec<(String, String)>,
 
+    /// A file whose content is the value of an application variable, also when it changes; may be repeated
+    #[arg(long = "variable-file", value_name = "NAME=PATH", value_parser = name_and_value)]
+    variable_files: Vec<(String, String)>,
+
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
 }
@@ -58,7 +62,7 @@ fn check_keys(value: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
 }
 
 fn name_and_value(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    let (name, value) = text.split_once('=').ok_or("expected NAME=…")?;
     Ok((name.to_owned(), value.to_owned()))
 }
 
@@ -86,6 +90,9 @@ impl Up {
         }
         for (name, value) in self.variables {
             builder = builder.variable(name, value);
+        }
+        for (name, path) in self.variable_files {
+            builder = builder.variable_file(name, path);
         }
         let mut signals = Signals::listen()?;
         let host = builder.build().await?;
