@@ -1,7 +1,7 @@
 //! Accounts as an administrator sees them: the list, and who may do what.
 
 use crate::store::{self, AccountView};
-use crate::{SERVICE, revocation};
+use crate::{SERVICE, identities, revocation};
 use axum::Json;
 use serde::Deserialize;
 use wasmart_domain::account::Role;
@@ -37,8 +37,11 @@ pub async fn set_role(
         .await?
         .ok_or_else(|| Problem::not_found("account"))?;
     revocation::revoke_access(&tx, &id).await?;
+    identities::changed(&tx, &id).await?;
     tx.commit().await?;
-    revocation::apply(&Db::open(&SERVICE).await?).await?;
+    let db = Db::open(&SERVICE).await?;
+    identities::apply(&db).await?;
+    revocation::apply(&db).await?;
     Ok(Json(account.into()))
 }
 

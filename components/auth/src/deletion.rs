@@ -2,7 +2,7 @@
 //! may; told to all who keep something for the account.
 
 use crate::store::Deleted;
-use crate::{SERVICE, revocation, store};
+use crate::{SERVICE, identities, revocation, store};
 use http::{HeaderMap, StatusCode};
 use wasmart_contracts::messages::AccountDeleted;
 use wasmart_service::db::Db;
@@ -21,6 +21,7 @@ pub async fn delete(headers: HeaderMap, Id(id): Id) -> Result<StatusCode, Proble
         Deleted::Before => tx.rollback().await?,
         Deleted::Now => {
             revocation::revoke_account(&tx, &id).await?;
+            identities::changed(&tx, &id).await?;
             let data = AccountDeleted {
                 user_id: id.clone(),
             };
@@ -30,7 +31,9 @@ pub async fn delete(headers: HeaderMap, Id(id): Id) -> Result<StatusCode, Proble
             tx.commit().await?;
         }
     }
-    revocation::apply(&Db::open(&SERVICE).await?).await?;
+    let db = Db::open(&SERVICE).await?;
+    identities::apply(&db).await?;
+    revocation::apply(&db).await?;
     outbox::drain(&SERVICE).await;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -11,12 +11,17 @@ mod credentials;
 mod deletion;
 mod discovery;
 mod first_admin;
+mod identities;
+mod issuers;
 mod login;
 mod logout;
+mod outbound;
 mod passwords;
+mod provider;
 mod refresh;
 mod register;
 mod revocation;
+mod seen;
 mod session;
 mod signing;
 mod store;
@@ -42,6 +47,10 @@ static SERVICE: Service = Service {
         Migration {
             version: 2,
             sql: OUTBOX_RATE,
+        },
+        Migration {
+            version: 10,
+            sql: include_str!("../migrations/0010_issuers.sql"),
         },
     ],
     commands: &[],
@@ -75,6 +84,8 @@ fn routes() -> Router {
         )
         .route("/api/v1/auth/token", post(token_endpoint::token))
         .route("/api/v1/auth/token/", post(token_endpoint::token))
+        .route("/api/v1/auth/{provider}/login", get(provider::start))
+        .route("/api/v1/auth/{provider}/callback", get(provider::callback))
         .merge(checks())
         .route("/api/v1/auth/users", get(admin::list))
         .route("/api/v1/auth/users/{id}/role", put(admin::set_role))

@@ -1,6 +1,6 @@
 //! `POST /internal/auth/tick`: what falls due without anyone asking.
 
-use crate::{SERVICE, first_admin, revocation};
+use crate::{SERVICE, first_admin, identities, issuers, provider, revocation, seen};
 use http::{HeaderMap, StatusCode};
 use wasmart_service::db::Db;
 use wasmart_service::http::{Problem, internal_only};
@@ -13,5 +13,14 @@ pub async fn tick(headers: HeaderMap) -> Result<StatusCode, Problem> {
     let db = Db::open(&SERVICE).await?;
     revocation::apply(&db).await?;
     revocation::sweep(&db).await?;
+    provider::sweep(&db).await?;
+    if issuers::any().await {
+        seen::take_in(Db::open(&SERVICE).await?).await?;
+        identities::apply(&db).await?;
+        revocation::apply(&db).await?;
+        outbox::drain(&SERVICE).await;
+        // Last, as others may take their time.
+        issuers::refresh(&db).await?;
+    }
     Ok(StatusCode::NO_CONTENT)
 }

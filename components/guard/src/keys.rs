@@ -3,6 +3,7 @@
 use crate::Denial;
 use crate::known::VerifiedBy;
 use std::sync::{Arc, Mutex, PoisonError};
+use wasmart_tokens::config::{TrustedIssuer, trusted_issuers};
 use wasmart_tokens::keys::{FRESH_SECONDS, PublicKeys, parse};
 
 /// What a token must match.
@@ -11,6 +12,8 @@ pub struct Trust {
     pub keys: PublicKeys,
     pub issuer: String,
     pub audience: String,
+    /// Others whose tokens are let in.
+    pub others: Vec<TrustedIssuer>,
 }
 
 /// What this instance trusts, and since when, in seconds.
@@ -31,7 +34,14 @@ impl Trust {
     pub fn covers(&self, by: &VerifiedBy) -> bool {
         match by {
             VerifiedBy::Key(kid) => self.keys.contains_key(kid),
+            VerifiedBy::Issuer(issuer) => self.other(issuer).is_some(),
         }
+    }
+
+    /// Another issuer, if it is trusted. Ours is never another one.
+    pub fn other(&self, issuer: &str) -> Option<&TrustedIssuer> {
+        let mut others = self.others.iter();
+        others.find(|other| other.issuer == issuer && issuer != self.issuer)
     }
 
     /// A set that can't be read does not take away what is known; where nothing is, it is a fault of the
@@ -60,8 +70,18 @@ impl Trust {
             keys: parse(&variable("jwks").await?).map_err(Denial::Unavailable)?,
             issuer: variable("issuer").await?,
             audience: variable("audience").await?,
+            others: others().await,
         })
     }
+}
+
+/// A variable that can't be read keeps others out, and nobody else.
+async fn others() -> Vec<TrustedIssuer> {
+    let text = spin_sdk::variables::get("trusted_issuers").await;
+    trusted_issuers(&text.unwrap_or_default()).unwrap_or_else(|fault| {
+        eprintln!("no other issuer is trusted: {fault}");
+        vec![]
+    })
 }
 
 fn kept() -> Option<(Arc<Trust>, u64)> {

@@ -1,7 +1,9 @@
 //! What the key-value store knows of tokens. The key layout is shared with `components/auth`, which
-//! revokes and sweeps: `t:` + SHA-256 of a token → its claims, `r:` + `jti` → revoked.
+//! revokes and sweeps: `t:` + SHA-256 of a token → its claims, `r:` + `jti` → revoked. What concerns other
+//! issuers is in `wasmart_tokens::notes`.
 
 use crate::Claims;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use spin_sdk::key_value::{Error, Store};
 use wasmart_tokens::digest;
@@ -10,7 +12,7 @@ use wasmart_tokens::digest;
 pub type StoreError = Error;
 
 /// A token that was verified before.
-#[derive(Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize)]
 pub struct Entry {
     pub claims: Claims,
     pub by: VerifiedBy,
@@ -21,6 +23,8 @@ pub struct Entry {
 pub enum VerifiedBy {
     /// A key of ours, by its `kid`.
     Key(String),
+    /// Another issuer.
+    Issuer(String),
 }
 
 /// One token's place in the store.
@@ -40,7 +44,12 @@ impl Known {
     /// The token, if it was verified before and not revoked since. An entry that can't be read counts as
     /// none: the token is then verified again.
     pub async fn entry(&self) -> Result<Option<Entry>, StoreError> {
-        let entry = self.store.get(&self.key).await?;
+        self.read(&self.key).await
+    }
+
+    /// What auth has put under another key of the store, if it can be read.
+    pub async fn read<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, StoreError> {
+        let entry = self.store.get(key).await?;
         Ok(entry.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 

@@ -4,6 +4,7 @@
 //! as the blacklist. So the usual request costs one look-up, and that look-up also tells whether the
 //! token was revoked: revoking takes the entry away.
 
+mod foreign;
 mod keys;
 mod known;
 mod token;
@@ -14,6 +15,7 @@ use keys::Trust;
 use known::{Entry, Known, StoreError};
 use std::time::{SystemTime, UNIX_EPOCH};
 use token::Fault;
+use wasmart_tokens::config::TrustedIssuer;
 
 #[allow(missing_docs, unsafe_code, clippy::all)]
 mod generated {
@@ -49,8 +51,14 @@ async fn authorize(header: Option<&str>) -> Result<Claims, Denial> {
         // A key that is retired before its time takes its tokens along.
         Some(entry) if trust.covers(&entry.by) => Ok(entry.claims),
         _ => {
-            let entry = verify(token, &trust, now).await?;
-            admit(&known, entry, now).await
+            let issuer = wasmart_tokens::foreign::issuer(token);
+            match issuer.and_then(|issuer| trust.other(&issuer)) {
+                Some(other) => admit_foreign(token, other, &known, now).await,
+                None => {
+                    let entry = verify(token, &trust, now).await?;
+                    admit(&known, entry, now).await
+                }
+            }
         }
     }
 }
@@ -61,6 +69,24 @@ async fn verify(token: &str, trust: &Trust, now: u64) -> Result<Entry, Denial> {
         Err(Fault::UnknownKey) => Ok(token::verify(token, &*Trust::renewed(now).await?, now)?),
         verified => Ok(verified?),
     }
+}
+
+/// As [`admit`], for a token of another issuer, whose account may be barred, or linked to another one, while
+/// the token is being remembered.
+async fn admit_foreign(
+    token: &str,
+    issuer: &TrustedIssuer,
+    known: &Known,
+    now: u64,
+) -> Result<Claims, Denial> {
+    let verified = foreign::verify(token, issuer, known, now).await?;
+    foreign::note(&verified, token).await?;
+    let claims = admit(known, verified.entry.clone(), now).await?;
+    if foreign::is_barred(&verified, known).await? {
+        known.forget().await?;
+        return Err(Denial::Revoked);
+    }
+    Ok(claims)
 }
 
 /// Lets a verified token in, unless it was revoked, and remembers it.

@@ -9,14 +9,12 @@ use crate::keys::Trust;
 use crate::known::{Entry, VerifiedBy};
 use jwt_simple::JWTError;
 use jwt_simple::prelude::{Duration, NoCustomClaims, RSAPublicKeyLike, VerificationOptions};
-use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Decoder};
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::IgnoredAny;
+use wasmart_tokens::{LEEWAY, object, segments};
 
 /// Bytes of the `Authorization` header. Ours have about 900.
 const MAX_HEADER: usize = 8 * 1024;
-/// How far the clock of an issuer may be ahead of ours, in seconds.
-const LEEWAY: u64 = 60;
 
 /// Why there is no valid token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,11 +61,8 @@ pub fn from_header(header: &str) -> Result<&str, Fault> {
 
 /// The claims of a valid access token. `now` is in seconds since the Unix epoch.
 pub fn verify(token: &str, trust: &Trust, now: u64) -> Result<Entry, Fault> {
-    let segments: Vec<&str> = token.splitn(4, '.').collect();
-    let &[header, payload, _signature] = segments.as_slice() else {
-        return Err(Fault::Invalid);
-    };
-    let header: Header = decode(header)?;
+    let [header, payload, _signature] = segments(token).ok_or(Fault::Invalid)?;
+    let header: Header = object(header).ok_or(Fault::Invalid)?;
     let is_access_token = ["at+jwt", "application/at+jwt"]
         .iter()
         .any(|typ| header.typ.eq_ignore_ascii_case(typ));
@@ -86,7 +81,7 @@ pub fn verify(token: &str, trust: &Trust, now: u64) -> Result<Entry, Fault> {
     key.verify_token::<NoCustomClaims>(token, Some(options))
         .map_err(fault)?;
     Ok(Entry {
-        claims: claims(decode(payload)?, now)?,
+        claims: claims(object(payload).ok_or(Fault::Invalid)?, now)?,
         by: VerifiedBy::Key(header.kid),
     })
 }
@@ -116,13 +111,4 @@ fn fault(error: jwt_simple::Error) -> Fault {
         Some(JWTError::TokenHasExpired) => Fault::Expired,
         _ => Fault::Invalid,
     }
-}
-
-fn decode<T: DeserializeOwned>(segment: &str) -> Result<T, Fault> {
-    let json = Base64UrlSafeNoPadding::decode_to_vec(segment, None).map_err(|_| Fault::Invalid)?;
-    // serde would take an array for a struct, its elements for the members in their order.
-    if json.first() != Some(&b'{') {
-        return Err(Fault::Invalid);
-    }
-    serde_json::from_slice(&json).map_err(|_| Fault::Invalid)
 }

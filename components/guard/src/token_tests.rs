@@ -23,6 +23,7 @@ static TRUST: LazyLock<Trust> = LazyLock::new(|| {
         keys: parse(&json!({"keys": [jwk]}).to_string()).expect("a key set"),
         issuer: "http://issuer".into(),
         audience: "wasmart".into(),
+        others: vec![],
     }
 });
 

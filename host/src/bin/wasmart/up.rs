@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 use wasmart_host::{Host, Redis};
+use wasmart_tokens::config;
 
 use crate::logging::{self, LogFormat};
 
@@ -50,15 +51,16 @@ pub struct Up {
     log_format: LogFormat,
 }
 
-/// The shop's keys, looked at before they fail a customer. What is missing is said elsewhere.
-fn check_keys(value: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
-    match (value("jwt_private_key"), value("jwks")) {
-        (Some(private), Some(public)) => wasmart_keys::KeySet::check(&private, &public)
-            .err()
-            .into_iter()
-            .collect(),
-        _ => vec![],
-    }
+/// The shop's keys and whom it trusts, looked at before they fail a customer. What is missing is said
+/// elsewhere.
+fn check_variables(value: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
+    let keys = match (value("jwt_private_key"), value("jwks")) {
+        (Some(private), Some(public)) => wasmart_keys::KeySet::check(&private, &public).err(),
+        _ => None,
+    };
+    let trusted = value("trusted_issuers").and_then(|text| config::trusted_issuers(&text).err());
+    let providers = value("providers").and_then(|text| config::providers(&text).err());
+    [keys, trusted, providers].into_iter().flatten().collect()
 }
 
 fn name_and_value(text: &str) -> Result<(String, String), String> {
@@ -79,7 +81,7 @@ impl Up {
             .state_dir(self.state_dir)
             .env_file(self.env_file)
             .listen(self.listen)
-            .check_variables(check_keys)
+            .check_variables(check_variables)
             .redis(self.redis.map_or(Redis::Auto, Redis::Server));
         let beside = self.from.with_file_name(RUNTIME_CONFIG);
         if let Some(file) = self
