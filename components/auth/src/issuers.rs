@@ -5,12 +5,17 @@ use crate::{SERVICE, outbound};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use spin_sdk::key_value::{Error, Store};
+use spin_sdk::wasip3::clocks::monotonic_clock::wait_for;
 use wasmart_service::db::{Db, DbError};
 use wasmart_service::http::Problem;
 use wasmart_service::{clock, config};
 use wasmart_tokens::config::{Provider, may_be_asked, providers, trusted_issuers};
 use wasmart_tokens::keys::parse;
 use wasmart_tokens::notes::{self, Found, IssuerKeys, Metadata, keys_key, wanted_key};
+
+/// How often one looks for the answer to another's question, and how long between two looks, in nanoseconds.
+const LOOKS: u32 = 20;
+const PAUSE: u64 = 100_000_000;
 
 /// Whether anybody but us is trusted with anything.
 pub async fn any() -> bool {
@@ -74,12 +79,26 @@ pub async fn found(issuer: &str) -> Result<Found, Problem> {
 pub async fn renewed(issuer: &str) -> Result<Found, Problem> {
     let known = read(issuer).await?;
     let known = if may_ask(&Db::open(&SERVICE).await?, issuer).await? {
-        ask(issuer, known).await?
+        Some(ask(issuer, known).await?)
+    } else if known.is_some() {
+        known
     } else {
-        known.ok_or_else(|| Problem::unavailable(format!("{issuer} is being asked")))?
+        asked_by_another(issuer).await?
     };
-    let unknown = || Problem::unavailable(format!("{issuer} has never answered"));
-    known.found.ok_or_else(unknown)
+    let unknown = || Problem::unavailable(format!("{issuer} has not answered"));
+    known.and_then(|known| known.found).ok_or_else(unknown)
+}
+
+/// What comes of a question that is under way, if it comes soon: the first user to sign in after a start need
+/// not be alone.
+async fn asked_by_another(issuer: &str) -> Result<Option<IssuerKeys>, Problem> {
+    for _ in 0..LOOKS {
+        wait_for(PAUSE).await;
+        if let Some(known) = read(issuer).await? {
+            return Ok(Some(known));
+        }
+    }
+    Ok(None)
 }
 
 /// One question in so many seconds, whoever asks and however many hosts there are.

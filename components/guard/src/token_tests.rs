@@ -251,6 +251,12 @@ fn there_are_three_segments_and_nothing_else() {
         format!("{good}="),
         format!("{good}, Bearer {good}"),
         good.replace('.', " "),
+        // base64's other alphabet, padding within, line breaks within.
+        good.replace('_', "/").replace('-', "+"),
+        format!("{}=.{}.{}", parts[0], parts[1], parts[2]),
+        format!("{}.{}\n.{}", parts[0], parts[1], parts[2]),
+        "a".repeat(1_000_000),
+        vec!["a"; 100_000].join("."),
     ] {
         assert_eq!(check(&bad), Err(Fault::Invalid), "{bad}");
     }
@@ -258,7 +264,7 @@ fn there_are_three_segments_and_nothing_else() {
 
 #[test]
 fn the_key_is_one_of_ours_by_name() {
-    let long = "k".repeat(5_000);
+    let long = "k".repeat(10_000);
     for kid in [
         "",
         "k2",
@@ -267,6 +273,7 @@ fn the_key_is_one_of_ours_by_name() {
         "../../etc/passwd",
         "' OR 1=1 --",
         "k1\0",
+        "k1/../k1",
         long.as_str(),
     ] {
         assert_eq!(

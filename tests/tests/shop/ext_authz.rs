@@ -2,6 +2,8 @@
 //! The requests are those of Envoy's documentation of the filter: the client's method, its path behind
 //! the prefix, its `authorization`, and no body.
 
+mod envoy;
+
 use crate::harness::{Actor, Answer, App};
 use serde_json::json;
 

@@ -206,7 +206,7 @@ async fn new_keys_of_the_issuer_are_found_at_once_and_unknown_ones_cause_no_stor
     let begun = std::time::Instant::now();
     let stranger = Issuer::start().await;
     for number in 0..40 {
-        stranger.replace_keys(&format!("unknown-{number}"));
+        stranger.rename_key(&format!("unknown-{number}"));
         let token = stranger.access_token(json!({"iss": issuer.url()}));
         bearer(&app, token)
             .get("/orders")

@@ -110,6 +110,13 @@ impl Issuer {
         self.set().keys = vec![new_key(kid)];
     }
 
+    /// Gives its newest key another name.
+    pub fn rename_key(&self, kid: &str) {
+        let mut state = self.set();
+        let (_, pair) = state.keys.pop().expect("a key");
+        state.keys.push((kid.to_owned(), pair.with_key_id(kid)));
+    }
+
     /// Variables of a shop that lets users sign in here, as `idp`.
     pub fn as_provider(&self) -> String {
         json!([{
