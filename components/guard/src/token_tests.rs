@@ -273,7 +273,6 @@ fn the_key_is_one_of_ours_by_name() {
         "../../etc/passwd",
         "' OR 1=1 --",
         "k1\0",
-        "k1/../k1",
         long.as_str(),
     ] {
         assert_eq!(

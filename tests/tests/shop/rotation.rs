@@ -124,12 +124,18 @@ async fn keys_rotate_while_the_shop_runs_and_no_valid_token_is_refused() {
     );
     assert!(said.contains(&format!("{new}  signs")), "{said}");
 
-    // A key that somebody else has goes at once, and all its tokens go with it, known or not.
-    let (status, said) = keys(&key_folder, &["retire", &old, "--force"]);
+    ends_by_force(&key_folder, &old, &before).await;
+    is_let_in_everywhere(&after).await;
+    assert_eq!(published(&after).await, [new]);
+}
+
+/// A key that somebody else has goes at once, and all its tokens go with it, known or not.
+async fn ends_by_force(key_folder: &Path, kid: &str, actor: &Actor) {
+    let (status, said) = keys(key_folder, &["retire", kid, "--force"]);
     assert_eq!(status, Some(0), "{said}");
     within(Duration::from_secs(100), "the old key's end", async || {
         for path in GUARDED {
-            let answer = before.send(before.request("GET", path)).await;
+            let answer = actor.send(actor.request("GET", path)).await;
             if answer.status == 200 {
                 return None;
             }
@@ -138,6 +144,4 @@ async fn keys_rotate_while_the_shop_runs_and_no_valid_token_is_refused() {
         Some(())
     })
     .await;
-    is_let_in_everywhere(&after).await;
-    assert_eq!(published(&after).await, [new]);
 }

@@ -161,6 +161,17 @@ async fn who_signs_in_for_the_first_time_has_an_account_and_the_same_one_ever_af
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_first_to_sign_in_after_a_start_need_not_be_alone() {
+    let setting = Setting::start().await;
+    let starts = (0..6).map(async |_| setting.browser().open(LOGIN).await);
+    for start in futures::future::join_all(starts).await {
+        start.expect(302);
+    }
+    assert_eq!(setting.issuer.asked("/jwks"), 1);
+    setting.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn over_https_the_sign_ins_cookie_is_secure_and_the_way_back_is_the_issuers() {
     let issuer = Issuer::start().await;
     let mut provider: Value = serde_json::from_str(&issuer.as_provider()).expect("JSON");
