@@ -7,6 +7,7 @@ use spin_sdk::key_value::Store;
 use spin_sdk::wasip3::clocks::monotonic_clock::wait_for;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 use wasmart_tokens::config::TrustedIssuer;
 use wasmart_tokens::foreign::{Access, Fault, access};
 use wasmart_tokens::keys::{FRESH_SECONDS, PublicKeys, parse};
@@ -165,7 +166,7 @@ fn cache<T>(work: impl FnOnce(&mut HashMap<String, Keys>) -> T) -> T {
 async fn ask_for_keys(issuer: &TrustedIssuer, known: &Known, now: u64) -> Result<(), Denial> {
     let before = keys(&issuer.issuer, known, now, 0).await?;
     let pause = i64::try_from(issuer_pause().await).unwrap_or(i64::MAX);
-    let asked_before = i64::try_from(now).unwrap_or(i64::MAX) * 1000 - before.asked_at;
+    let asked_before = now_ms() - before.asked_at;
     if (0..pause.saturating_mul(1000)).contains(&asked_before) {
         return answered(&before);
     }
@@ -179,6 +180,14 @@ async fn ask_for_keys(issuer: &TrustedIssuer, known: &Known, now: u64) -> Result
         }
     }
     answered(&before)
+}
+
+/// Milliseconds since the Unix epoch, as auth counts.
+fn now_ms() -> i64 {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH);
+    elapsed.map_or(0, |elapsed| {
+        i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)
+    })
 }
 
 /// Without any keys nobody can say what the token is worth.

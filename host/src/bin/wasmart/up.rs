@@ -79,6 +79,9 @@ impl Up {
         let mut builder = Host::builder()
             .manifest(&self.from)
             .state_dir(self.state_dir)
+            // Stores with a path start where databases do, not beside the manifest: who serves one manifest
+            // in two places has two shops.
+            .data_dir("")
             .env_file(self.env_file)
             .listen(self.listen)
             .check_variables(check_variables)
