@@ -128,6 +128,14 @@ impl HostBuilder {
         self
     }
 
+    /// Gives an application variable the content of a file as its value, over every other source. Components
+    /// that are granted the variable as it is (`{{ name }}`) see changes of the file within a second; in all
+    /// other places of the manifest it is what it was at the start.
+    pub fn variable_file(mut self, name: impl Into<String>, path: impl Into<PathBuf>) -> Self {
+        self.sources.files.insert(name.into(), path.into());
+        self
+    }
+
     /// A file of `SPIN_VARIABLE_*` lines, weaker than the environment. It need not exist.
     pub fn env_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.env_file = Some(path.into());

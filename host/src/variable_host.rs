@@ -3,6 +3,7 @@
 use wasmtime::component::Accessor;
 
 use crate::bindings::spin::variables::variables::{Error, Host, HostWithStore};
+use crate::grants::Value;
 use crate::state::{HostState, Spin};
 use crate::variables::check_name;
 
@@ -19,7 +20,7 @@ impl<T: Send> HostWithStore<T> for Spin {
         });
         let find = async {
             check_name(&name).map_err(Error::InvalidName)?;
-            grants.variables.get(&name).cloned().ok_or_else(|| {
+            grants.variables.get(&name).map(Value::get).ok_or_else(|| {
                 Error::Undefined(format!("no variable for {:?}.{name:?}", &*grants.component))
             })
         };

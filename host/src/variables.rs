@@ -1,9 +1,15 @@
 //! Application variables: what the manifest declares, and where the values come from.
 //!
 //! The first that has a value wins: the embedder, `SPIN_VARIABLE_*` of the process, the `.env` file, the
-//! manifest's default.
+//! manifest's default. A value that the embedder names a file for is read again when the file changes.
+
+mod file;
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub(crate) use file::FileVariable;
 
 use crate::fault::Faults;
 use crate::manifest::Manifest;
@@ -15,6 +21,7 @@ pub(crate) const ENV_PREFIX: &str = "SPIN_VARIABLE_";
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Sources {
     pub given: BTreeMap<String, String>,
+    pub files: BTreeMap<String, PathBuf>,
     pub environment: HashMap<String, String>,
     pub env_file: HashMap<String, String>,
 }
@@ -34,13 +41,20 @@ impl Sources {
 pub(crate) struct Variables {
     values: HashMap<String, Option<String>>,
     outside: HashMap<String, String>,
+    files: HashMap<String, Arc<FileVariable>>,
 }
 
 impl Variables {
     pub fn resolve(manifest: &Manifest, sources: &Sources, faults: &Faults) -> Self {
         let mut variables = Self::default();
         for (name, declared) in &manifest.variables {
-            let outside = sources.find(name).cloned();
+            let mut outside = sources.find(name).cloned();
+            if let Some(path) = sources.files.get(name)
+                && let Some(file) = faults.take(FileVariable::open(name, path))
+            {
+                outside = Some(file.value());
+                variables.files.insert(name.clone(), Arc::new(file));
+            }
             if let Some(value) = &outside {
                 variables.outside.insert(name.clone(), value.clone());
             }
@@ -57,6 +71,7 @@ impl Variables {
         for name in sources
             .given
             .keys()
+            .chain(sources.files.keys())
             .filter(|name| !manifest.variables.contains_key(*name))
         {
             faults.add(format!(
@@ -79,6 +94,12 @@ impl Variables {
         self.outside.get(name).map(String::as_str)
     }
 
+    /// The file that a text stands for, if it is nothing but the name of a variable that has one.
+    pub fn file(&self, text: &str) -> Option<Arc<FileVariable>> {
+        let name = text.trim().strip_prefix("{{")?.strip_suffix("}}")?;
+        self.files.get(name.trim()).cloned()
+    }
+
     #[cfg(test)]
     pub fn for_test(values: &[(&str, &str)]) -> Self {
         let values = values
@@ -87,7 +108,7 @@ impl Variables {
             .collect();
         Self {
             values,
-            outside: HashMap::new(),
+            ..Self::default()
         }
     }
 }

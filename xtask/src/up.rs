@@ -4,6 +4,7 @@ use crate::{HostKind, build, root, spin};
 use anyhow::{Context, bail};
 use clap::Args;
 use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -48,7 +49,7 @@ impl Up {
             );
         }
         build::components()?;
-        let keys = KeySet::load_or_create(&root().join(".wasmart").join("keys"))?;
+        let keys = KeySet::load_or_create(&key_folder())?;
         let mut host = Running::start(self.command(&keys)?)?;
         host.wait_until_ready(self.listen)?;
         if self.demo {
@@ -76,6 +77,17 @@ impl Up {
         let base = self.base();
         let (email, password) = admin();
         let mut variables = keys.variables().to_vec();
+        if self.host == HostKind::Embedded {
+            // These two by their files, so that a rotation needs no restart.
+            for (name, path) in KeySet::changing(&key_folder()) {
+                if std::env::var_os(variable(name)).is_none() {
+                    command
+                        .arg("--variable-file")
+                        .arg(format!("{name}={}", path.display()));
+                    variables.retain(|(other, _)| *other != name);
+                }
+            }
+        }
         variables.push(("issuer", &base));
         if self.demo {
             variables.extend([
@@ -115,6 +127,10 @@ impl Up {
         println!("    -d '{{\"email\": \"me@example.com\", \"password\": \"correct horse\"}}'");
         println!("\nCtrl-C stops it.");
     }
+}
+
+fn key_folder() -> PathBuf {
+    root().join(".wasmart").join("keys")
 }
 
 /// The environment's name of an application variable, for both hosts.

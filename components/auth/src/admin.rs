@@ -2,7 +2,7 @@
 
 use crate::audit::{Entry, Kind, Written};
 use crate::store::{self, Account, AccountFilter, AccountView};
-use crate::{SERVICE, resets, revocation};
+use crate::{SERVICE, identities, resets, revocation};
 use axum::Json;
 use serde::Deserialize;
 use serde_json::json;
@@ -50,6 +50,7 @@ pub async fn set_role(
     let account = store::set_role(&tx, &id, role).await?;
     let account = account.ok_or_else(no_account)?;
     revocation::revoke_access(&tx, &id).await?;
+    identities::changed(&tx, &id).await?;
     let record = Entry::new(Kind::RoleChanged)
         .about(Some(&id))
         .by(Some(&caller.id))
@@ -77,6 +78,7 @@ pub async fn disable(
     let account = account.ok_or_else(no_account)?;
     revocation::revoke_account(&tx, &id).await?;
     resets::forget(&tx, &id).await?;
+    identities::changed(&tx, &id).await?;
     let record = Entry::new(Kind::Disabled).about(Some(&id));
     let record = record.by(Some(&caller.id)).from(client).write(&tx).await?;
     done(tx, record).await?;
@@ -98,6 +100,7 @@ pub async fn enable(
     }
     let account = store::set_disabled(&tx, &id, false).await?;
     let account = account.ok_or_else(no_account)?;
+    identities::changed(&tx, &id).await?;
     let record = Entry::new(Kind::Enabled).about(Some(&id));
     let record = record.by(Some(&caller.id)).from(client).write(&tx).await?;
     done(tx, record).await?;
@@ -170,7 +173,10 @@ pub async fn keep_an_admin(tx: &Tx, account: &Account) -> Result<(), Problem> {
 async fn done(tx: Tx, record: Written) -> Result<(), Problem> {
     tx.commit().await?;
     record.log();
-    revocation::apply(&Db::open(&SERVICE).await?).await
+    let db = Db::open(&SERVICE).await?;
+    // In this order: see `identities`.
+    identities::apply(&db).await?;
+    revocation::apply(&db).await
 }
 
 async fn existing(db: &Db, id: &str) -> Result<Account, Problem> {

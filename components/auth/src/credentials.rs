@@ -2,8 +2,9 @@
 
 use axum::body::Body;
 use axum::extract::FromRequest;
+use http::header::GetAll;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE};
-use http::{HeaderMap, Request};
+use http::{HeaderValue, Request};
 use serde::Deserialize;
 use wasmart_service::http::{Input, Problem, same_site_only};
 
@@ -21,7 +22,7 @@ impl<S: Sync> FromRequest<S> for RefreshToken {
 
     async fn from_request(request: Request<Body>, state: &S) -> Result<RefreshToken, Problem> {
         let headers = request.headers();
-        let cookie = cookie(headers, "refresh_token");
+        let cookie = cookie(headers.get_all(COOKIE), "refresh_token");
         let own = same_site_only(headers).await;
         let is_empty = headers
             .get(CONTENT_LENGTH)
@@ -39,9 +40,9 @@ impl<S: Sync> FromRequest<S> for RefreshToken {
     }
 }
 
-fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
-    headers
-        .get_all(COOKIE)
+/// A cookie that has a value, among the `Cookie` fields of a request.
+pub fn cookie(fields: GetAll<'_, HeaderValue>, name: &str) -> Option<String> {
+    fields
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|cookies| cookies.split(';'))
@@ -53,21 +54,24 @@ fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
+    use http::HeaderMap;
 
     #[test]
     fn a_cookie_is_found_among_others() {
         let mut headers = HeaderMap::new();
-        assert_eq!(cookie(&headers, "refresh_token"), None);
+        assert_eq!(cookie(headers.get_all(COOKIE), "refresh_token"), None);
         headers.append(
             COOKIE,
             HeaderValue::from_static("a=b; xrefresh_token=no; refresh_token="),
         );
-        assert_eq!(cookie(&headers, "refresh_token"), None);
+        assert_eq!(cookie(headers.get_all(COOKIE), "refresh_token"), None);
         headers.append(
             COOKIE,
             HeaderValue::from_static("c; refresh_token=yes=; d=e"),
         );
-        assert_eq!(cookie(&headers, "refresh_token").as_deref(), Some("yes="));
+        assert_eq!(
+            cookie(headers.get_all(COOKIE), "refresh_token").as_deref(),
+            Some("yes=")
+        );
     }
 }

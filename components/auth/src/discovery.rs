@@ -2,67 +2,44 @@
 
 use axum::Json;
 use axum::response::IntoResponse;
+use http::HeaderName;
 use http::header::CACHE_CONTROL;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use wasmart_service::config;
 use wasmart_service::http::Problem;
+use wasmart_tokens::keys::{self, CACHE_SECONDS};
 
-/// How long the keys may be kept by who fetched them: how long a new key must be in the set before it
-/// signs.
-const CACHED: &str = "public, max-age=300";
-
-/// A JWK set; what else a key has in the variable, a private part say, is not given out.
-#[derive(Deserialize, Serialize)]
-struct KeySet {
-    keys: Vec<PublicKey>,
+/// How long the keys and the document may be kept by who fetched them.
+fn cached() -> (HeaderName, String) {
+    (CACHE_CONTROL, format!("public, max-age={CACHE_SECONDS}"))
 }
 
-#[derive(Deserialize, Serialize)]
-struct PublicKey {
-    kty: String,
-    #[serde(default = "sig")]
-    r#use: String,
-    #[serde(default = "rs256")]
-    alg: String,
-    kid: String,
-    n: String,
-    e: String,
-}
-
-fn sig() -> String {
-    "sig".to_owned()
-}
-
-fn rs256() -> String {
-    "RS256".to_owned()
-}
-
-/// `GET /.well-known/jwks.json`.
+/// `GET /.well-known/jwks.json`. What else a key has in the variable, a private part say, is not given out.
 pub async fn jwks() -> Result<impl IntoResponse, Problem> {
-    let jwks = variable("jwks").await?;
-    let set: KeySet = serde_json::from_str(&jwks)
-        .map_err(|error| Problem::unavailable(format!("variable jwks: {error}")))?;
-    Ok(([(CACHE_CONTROL, CACHED)], Json(set)))
+    let set = keys::read(&variable("jwks").await?).map_err(Problem::unavailable)?;
+    Ok(([cached()], Json(json!({ "keys": set }))))
 }
 
-/// `GET /.well-known/openid-configuration`: only what there is, which is tokens to check. There is no
-/// endpoint of OAuth yet, so there are no grants and no response types.
+/// `GET /.well-known/openid-configuration`: what there is, which is tokens to get and to check. Nobody
+/// signs in to others with an account of ours, so there is no `authorization_endpoint` and there are no
+/// response types.
 pub async fn openid_configuration() -> Result<impl IntoResponse, Problem> {
     let issuer = variable("issuer").await?;
     let base = issuer.trim_end_matches('/');
     let document = json!({
         "issuer": issuer,
         "jwks_uri": format!("{base}/.well-known/jwks.json"),
+        "token_endpoint": format!("{base}/api/v1/auth/token"),
+        "token_endpoint_auth_methods_supported": ["none"],
         "response_types_supported": [],
-        "grant_types_supported": [],
+        "grant_types_supported": ["password", "refresh_token"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],
         "claims_supported": [
             "iss", "aud", "sub", "jti", "iat", "exp", "roles", "email", "preferred_username", "client_id",
         ],
     });
-    Ok(([(CACHE_CONTROL, CACHED)], Json(document)))
+    Ok(([cached()], Json(document)))
 }
 
 /// `GET /api/v1/health`, the seeds' one health check: this component answers it.

@@ -55,7 +55,7 @@ async fn make(email: String, password: &str) -> Result<(), Problem> {
     store::insert_account(&tx, &account, &password_hash).await?;
     let registered = AccountRegistered {
         user_id: account.id,
-        email,
+        email: Some(email),
         username: None,
         first_name: None,
         last_name: None,

@@ -8,29 +8,36 @@
 mod admin;
 mod audit;
 mod authenticate;
+mod check;
 mod credentials;
 mod deletion;
 mod discovery;
 mod first_admin;
+mod identities;
+mod issuers;
 mod login;
 mod login_name;
 mod logout;
+mod outbound;
 mod password_change;
 mod password_reset;
 mod password_rules;
 mod passwords;
+mod provider;
 mod refresh;
 mod register;
 mod resets;
 mod revocation;
+mod seen;
 mod session;
 mod signing;
 mod store;
 mod throttle;
 mod tick;
+mod token_endpoint;
 
 use axum::Router;
-use axum::routing::{delete, get, post, put};
+use axum::routing::{any, delete, get, post, put};
 use spin_sdk::http::{IntoResponse, Request};
 use spin_sdk::{http_service, redis_subscriber};
 use wasmart_contracts::envelope::Event;
@@ -61,13 +68,17 @@ static SERVICE: Service = Service {
             version: 5,
             sql: include_str!("../migrations/0005_audit.sql"),
         },
+        Migration {
+            version: 10,
+            sql: include_str!("../migrations/0010_issuers.sql"),
+        },
     ],
     commands: &[],
 };
 
 #[http_service]
 async fn handle(request: Request) -> impl IntoResponse {
-    http::serve(routes, request).await
+    http::serve_beside(&CHECKS, routes, request).await
 }
 
 #[redis_subscriber]
@@ -97,6 +108,11 @@ fn routes() -> Router {
         .route("/api/v1/auth/password/forgot", post(password_reset::forgot))
         .route("/api/v1/auth/password/reset", post(password_reset::reset))
         .route("/api/v1/auth/audit", get(audit::list))
+        .route("/api/v1/auth/token", post(token_endpoint::token))
+        .route("/api/v1/auth/token/", post(token_endpoint::token))
+        .route("/api/v1/auth/{provider}/login", get(provider::start))
+        .route("/api/v1/auth/{provider}/callback", get(provider::callback))
+        .merge(checks())
         .route("/api/v1/auth/users", get(admin::list))
         .route("/api/v1/auth/users/{id}", get(admin::read))
         .route("/api/v1/auth/users/{id}/disable", post(admin::disable))
@@ -117,6 +133,20 @@ fn routes() -> Router {
         .route("/api/v1/health", get(discovery::health))
         .merge(dead_letters::routes(&SERVICE, &AcksOnly))
         .merge(http::probes(&SERVICE))
+}
+
+/// What proxies ask on behalf of their clients. `istio` is seed 1's word for it.
+const CHECKS: [&str; 2] = ["/api/v1/auth/check", "/api/v1/auth/istio"];
+
+/// Any method, any path below.
+fn checks() -> Router {
+    let mut router = Router::new();
+    for prefix in CHECKS {
+        for below in ["", "/", "/{*path}"] {
+            router = router.route(&format!("{prefix}{below}"), any(check::check));
+        }
+    }
+    router
 }
 
 /// Nobody asks auth for anything over a channel; the inbox itself takes the acknowledgements.

@@ -2,6 +2,7 @@
 
 use crate::authenticate::authenticate;
 use crate::session::{Family, Session};
+use crate::store::Account;
 use crate::{SERVICE, store};
 use axum::response::Response;
 use http::StatusCode;
@@ -22,7 +23,7 @@ pub async fn login(client: Client, Input(input): Input<Login>) -> Result<Respons
 }
 
 /// New tokens for an account that has shown who it is.
-pub async fn open_session(account: store::Account) -> Result<Session, Problem> {
+pub async fn open_session(account: Account) -> Result<Session, Problem> {
     let session = Session::new(account, Family::new()).await?;
     let tx = Db::open(&SERVICE).await?.begin().await?;
     if !store::insert_session(&tx, &session).await? {

@@ -10,7 +10,7 @@ use crate::password_change::{changed, check_new};
 use crate::session::random_token;
 use crate::signing::digest;
 use crate::throttle::{self, Attempt, Scope};
-use crate::{SERVICE, passwords, resets, revocation, store};
+use crate::{SERVICE, identities, passwords, resets, revocation, store};
 use axum::Json;
 use http::StatusCode;
 use serde::Deserialize;
@@ -114,6 +114,8 @@ pub async fn reset(client: Client, Input(input): Input<Reset>) -> Result<StatusC
     throttle::know(&tx, &account.id, client).await?;
     forget_events(&tx, &account.id).await?;
     changed(&tx, &account).await?;
+    // The token came by mail: whoever has it reads that mailbox.
+    identities::set_email_verified(&tx, &account.id).await?;
     let record = Entry::new(Kind::PasswordReset).about(Some(&account.id));
     let record = record.from(client).write(&tx).await?;
     tx.commit().await?;

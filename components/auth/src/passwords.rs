@@ -16,8 +16,8 @@ const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
 /// The hash of nobody's password: verified where there is no account, so that the answer takes as
-/// long as for one that exists.
-const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$d2FzbWFydC1ub2JvZHk$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+/// long as for one that exists. Also that of an account without a password, which signs in elsewhere.
+pub const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$d2FzbWFydC1ub2JvZHk$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 /// The salt of bcrypt's work for nothing.
 const NOBODYS_SALT: [u8; 16] = *b"wasmart-nobody-0";
 /// Beyond this a check would take seconds, and hold up whoever comes next.

@@ -16,8 +16,14 @@ pub async fn refresh(
     client: Client,
     RefreshToken(token): RefreshToken,
 ) -> Result<Response, Problem> {
+    let session = renew(&token.ok_or_else(refused)?, client).await?;
+    session.answer(StatusCode::OK)
+}
+
+/// The new pair; 401 where the token is not good for one.
+pub async fn renew(token: &str, client: Client) -> Result<Session, Problem> {
     let arrived_at = clock::now_ms();
-    let hash = digest(&token.ok_or_else(refused)?);
+    let hash = digest(token);
     let db = Db::open(&SERVICE).await?;
     let known = store::refresh_token(&db, &hash)
         .await?
@@ -41,7 +47,7 @@ pub async fn refresh(
         ));
     }
     tx.commit().await?;
-    session.answer(StatusCode::OK)
+    Ok(session)
 }
 
 /// A used token has been copied: whoever comes second, thief or owner, both must log in again. Not so

@@ -60,7 +60,7 @@ async fn insert(
         tx,
         AccountRegistered {
             user_id: account.id.clone(),
-            email: account.email.clone().unwrap_or_default(),
+            email: account.email.clone(),
             username: account.username.clone(),
             first_name: input.first_name,
             last_name: input.last_name,

@@ -6,10 +6,10 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::header::{AUTHORIZATION, CACHE_CONTROL, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Encoder};
 use serde::Serialize;
 use wasmart_service::http::Problem;
 use wasmart_service::{clock, new_id};
+use wasmart_tokens::base64url;
 
 /// How long a family of refresh tokens lives, counted from its login.
 pub const FAMILY_MS: i64 = 30 * 24 * 60 * 60 * 1000;
@@ -127,15 +127,14 @@ fn cookie(value: &str, seconds: i64, secure: bool) -> String {
 }
 
 /// Browsers drop `Secure` cookies that come over plain HTTP, which a shop on a laptop speaks.
-fn is_secure(issuer: &str) -> bool {
+pub fn is_secure(issuer: &str) -> bool {
     !issuer.starts_with("http://")
 }
 
-/// 256 bits that nobody can guess.
+/// 256 bits that nobody guesses, in base64url.
 pub fn random_token() -> Result<String, Problem> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)
         .map_err(|error| Problem::internal(format!("no randomness: {error}")))?;
-    Base64UrlSafeNoPadding::encode_to_string(bytes)
-        .map_err(|error| Problem::internal(error.to_string()))
+    Ok(base64url(&bytes))
 }

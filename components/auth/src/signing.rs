@@ -1,14 +1,17 @@
-//! Access tokens: RS256, typed `at+jwt` (RFC 9068), signed with the variable `jwt_private_key`.
+//! Access tokens: RS256, typed `at+jwt` (RFC 9068), signed with one of the keys in the variable
+//! `jwt_private_key`. Which one, the variable `jwks` says (`wasmart_tokens::keys`).
 
 use jwt_simple::prelude::{
     Audiences, Duration, HeaderOptions, JWTClaims, RS256KeyPair, RSAKeyPairLike,
 };
-use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Encoder};
 use serde::Serialize;
-use serde_json::Value;
-use std::sync::OnceLock;
-use wasmart_service::config;
+use std::sync::{Arc, Mutex, PoisonError};
 use wasmart_service::http::Problem;
+use wasmart_service::{clock, config};
+use wasmart_tokens::base64url;
+use wasmart_tokens::keys::{self, FRESH_SECONDS, RsaKey};
+
+pub use wasmart_tokens::digest;
 
 /// Seconds that an access token lives.
 pub const LIFETIME: u64 = 900;
@@ -45,22 +48,40 @@ impl<'a> Custom<'a> {
     }
 }
 
-static SIGNER: OnceLock<Signer> = OnceLock::new();
+/// What this instance signs with, and since when, in seconds.
+static SIGNER: Mutex<Option<(Arc<Signer>, u64)>> = Mutex::new(None);
 
 impl Signer {
-    /// Parsed once in the life of an instance; a fault of the installation is not remembered.
-    pub async fn get() -> Result<&'static Signer, Problem> {
-        if let Some(signer) = SIGNER.get() {
-            return Ok(signer);
+    /// Parsed once a minute: the next key takes over while an instance lives. Keys that can't be read do
+    /// not take away the one in use; where there is none, that is a fault of the installation.
+    pub async fn get() -> Result<Arc<Signer>, Problem> {
+        let now = u64::try_from(clock::now_ms() / 1000).unwrap_or_default();
+        let known = SIGNER
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        if let Some((signer, since)) = &known
+            && (0..FRESH_SECONDS).contains(&now.wrapping_sub(*since))
+        {
+            return Ok(signer.clone());
         }
+        let signer = match (Signer::read(now).await, known) {
+            (Ok(signer), _) => Arc::new(signer),
+            (Err(_), Some((signer, _))) => signer,
+            (Err(problem), None) => return Err(problem),
+        };
+        *SIGNER.lock().unwrap_or_else(PoisonError::into_inner) = Some((signer.clone(), now));
+        Ok(signer)
+    }
+
+    async fn read(now: u64) -> Result<Signer, Problem> {
         let pem = variable("jwt_private_key").await?;
         let jwks = variable("jwks").await?;
-        let signer = Signer {
-            pair: key_pair(&pem, &jwks).map_err(Problem::unavailable)?,
+        Ok(Signer {
+            pair: key_pair(&pem, &jwks, now).map_err(Problem::unavailable)?,
             issuer: variable("issuer").await?,
             audience: variable("audience").await?,
-        };
-        Ok(SIGNER.get_or_init(|| signer))
+        })
     }
 
     /// A token. `now` is in seconds since the Unix epoch.
@@ -98,52 +119,74 @@ async fn variable(name: &str) -> Result<String, Problem> {
         .map_err(|error| Problem::unavailable(format!("variable {name}: {error}")))
 }
 
-/// The key pair, under the name that the public set has for it. The fault says which variable to look
-/// at, and nothing of what is in it.
-fn key_pair(pem: &str, jwks: &str) -> Result<RS256KeyPair, String> {
-    // Environment files have it in one line.
-    let pair = RS256KeyPair::from_pem(&pem.replace("\\n", "\n")).map_err(|_| {
-        "jwt_private_key is not a PKCS#8 PEM of an RSA key of 2048 to 4096 bits".to_owned()
-    })?;
-    let modulus = Base64UrlSafeNoPadding::encode_to_string(pair.public_key().to_components().n)
-        .map_err(|error| error.to_string())?;
-    let set: Value = serde_json::from_str(jwks).map_err(|error| format!("jwks: {error}"))?;
-    let kid = set["keys"]
-        .as_array()
+/// The pair that signs now, under the name that the public set has for it. The fault says which variable
+/// to look at, and nothing of what is in it.
+fn key_pair(pem: &str, jwks: &str, now: u64) -> Result<RS256KeyPair, String> {
+    let pairs: Vec<(String, RS256KeyPair)> = keys::pem_blocks(pem)
+        .iter()
+        .map(|block| {
+            let pair = RS256KeyPair::from_pem(block).ok()?;
+            Some((base64url(&pair.public_key().to_components().n), pair))
+        })
+        .collect::<Option<_>>()
+        .filter(|pairs: &Vec<_>| !pairs.is_empty())
+        .ok_or("jwt_private_key is not a PKCS#8 PEM of RSA keys of 2048 to 4096 bits")?;
+    // A key whose private half is elsewhere, or gone, is still in the set for the tokens that it signed.
+    let ours: Vec<RsaKey> = keys::read(jwks)?
         .into_iter()
-        .flatten()
-        .find(|jwk| jwk["n"] == modulus.as_str())
-        .and_then(|jwk| jwk["kid"].as_str())
+        .filter(|key| pairs.iter().any(|(modulus, _)| *modulus == key.n))
+        .collect();
+    let signing = keys::signing(&ours, now)
         .ok_or("jwks has no key with a kid that belongs to jwt_private_key")?;
-    Ok(pair.with_key_id(kid))
-}
-
-/// Under which a token is known in the key-value store (see `components/guard`), and a refresh token
-/// in the database.
-pub fn digest(token: &str) -> String {
-    Base64UrlSafeNoPadding::encode_to_string(hmac_sha256::Hash::hash(token.as_bytes()))
-        .unwrap_or_default()
+    let pair = pairs
+        .into_iter()
+        .find_map(|(modulus, pair)| (modulus == signing.n).then_some(pair))
+        .ok_or("jwks and jwt_private_key do not fit")?;
+    Ok(pair.with_key_id(&signing.kid))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
+
+    fn pair(kid: &str, signs_from: u64) -> (String, Value) {
+        let pair = RS256KeyPair::generate(2048).expect("a key pair");
+        let mut jwk: Value = serde_json::from_str(&pair.public_key().to_jwk()).expect("a JWK");
+        jwk["kid"] = json!(kid);
+        jwk["signs_from"] = json!(signs_from);
+        (pair.to_pem().expect("PEM"), jwk)
+    }
 
     #[test]
     fn the_key_id_is_the_one_of_the_public_set() {
-        let pair = RS256KeyPair::generate(2048).expect("a key pair");
-        let pem = pair.to_pem().expect("PEM");
-        let mut jwk: Value = serde_json::from_str(&pair.public_key().to_jwk()).expect("a JWK");
-        jwk["kid"] = json!("the one");
+        let (pem, jwk) = pair("the one", 0);
         let set = json!({"keys": [{"kty": "RSA", "kid": "other", "n": "AQAB", "e": "AQAB"}, jwk]})
             .to_string();
         for pem in [pem.clone(), pem.replace('\n', "\\n")] {
-            let key = key_pair(&pem, &set).expect("found");
+            let key = key_pair(&pem, &set, 1).expect("found");
             assert_eq!(key.key_id().as_deref(), Some("the one"));
         }
-        assert!(key_pair(&pem, r#"{"keys":[]}"#).is_err());
-        assert!(key_pair(&pem, "x").is_err());
-        assert!(key_pair("x", &set).is_err());
+        assert!(key_pair(&pem, r#"{"keys":[]}"#, 1).is_err());
+        assert!(key_pair(&pem, "x", 1).is_err());
+        assert!(key_pair("x", &set, 1).is_err());
+        assert!(key_pair("", &set, 1).is_err());
+    }
+
+    #[test]
+    fn of_several_keys_the_one_whose_time_has_come_signs() {
+        let ((old, old_jwk), (new, new_jwk)) = (pair("old", 0), pair("new", 100));
+        let set = json!({"keys": [new_jwk, old_jwk]}).to_string();
+        let kid = |pem: &str, now| {
+            let key = key_pair(pem, &set, now).expect("found");
+            key.key_id().clone().expect("a kid")
+        };
+        let both = format!("{old}{new}");
+        assert_eq!(
+            (kid(&both, 99), kid(&both, 100)),
+            ("old".into(), "new".into())
+        );
+        // Without its private half it can't, whatever the time.
+        assert_eq!((kid(&old, 100), kid(&new, 1)), ("old".into(), "new".into()));
     }
 }

@@ -1,6 +1,9 @@
 //! `POST /internal/auth/tick`: what falls due without anyone asking.
 
-use crate::{SERVICE, audit, first_admin, password_reset, revocation, throttle};
+use crate::{
+    SERVICE, audit, first_admin, identities, issuers, password_reset, provider, revocation, seen,
+    throttle,
+};
 use http::{HeaderMap, StatusCode};
 use wasmart_service::db::Db;
 use wasmart_service::http::{Problem, internal_only};
@@ -16,5 +19,14 @@ pub async fn tick(headers: HeaderMap) -> Result<StatusCode, Problem> {
     password_reset::sweep(&db).await?;
     throttle::sweep(&db).await?;
     audit::sweep(&db).await?;
+    provider::sweep(&db).await?;
+    if issuers::any().await {
+        seen::take_in(Db::open(&SERVICE).await?).await?;
+        identities::apply(&db).await?;
+        revocation::apply(&db).await?;
+        outbox::drain(&SERVICE).await;
+        // Last, as others may take their time.
+        issuers::refresh(&db).await?;
+    }
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,16 +1,34 @@
 //! What the key-value store knows of tokens. The key layout is shared with `components/auth`, which
-//! revokes and sweeps: `t:` + SHA-256 of a token → its claims, `r:` + `jti` → revoked.
+//! revokes and sweeps: `t:` + SHA-256 of a token → its claims, `r:` + `jti` → revoked. What concerns other
+//! issuers is in `wasmart_tokens::notes`.
 
 use crate::Claims;
-use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Encoder};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use spin_sdk::key_value::{Error, Store};
 use std::sync::OnceLock;
+use wasmart_tokens::digest;
 
 /// The store can't be read or written; nobody is let through then.
 pub type StoreError = Error;
 
 /// Opened once in the life of an instance: every request asks it.
 static STORE: OnceLock<Store> = OnceLock::new();
+/// A token that was verified before.
+#[derive(Clone, Deserialize, Serialize)]
+pub struct Entry {
+    pub claims: Claims,
+    pub by: VerifiedBy,
+}
+
+/// What a token is worth nothing without.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub enum VerifiedBy {
+    /// A key of ours, by its `kid`.
+    Key(String),
+    /// Another issuer.
+    Issuer(String),
+}
 
 /// One token's place in the store.
 pub struct Known {
@@ -20,24 +38,26 @@ pub struct Known {
 
 impl Known {
     pub async fn open(token: &str) -> Result<Known, StoreError> {
-        let digest =
-            Base64UrlSafeNoPadding::encode_to_string(hmac_sha256::Hash::hash(token.as_bytes()))
-                .map_err(|error| Error::Other(error.to_string()))?;
         Ok(Known {
             store: store().await?,
-            key: format!("t:{digest}"),
+            key: format!("t:{}", digest(token)),
         })
     }
 
-    /// The claims of the token, if it was verified before and not revoked since. An entry that can't
-    /// be read counts as none: the token is then verified again.
-    pub async fn claims(&self) -> Result<Option<Claims>, StoreError> {
-        let entry = self.store.get(&self.key).await?;
+    /// The token, if it was verified before and not revoked since. An entry that can't be read counts as
+    /// none: the token is then verified again.
+    pub async fn entry(&self) -> Result<Option<Entry>, StoreError> {
+        self.read(&self.key).await
+    }
+
+    /// What auth has put under another key of the store, if it can be read.
+    pub async fn read<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, StoreError> {
+        let entry = self.store.get(key).await?;
         Ok(entry.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 
-    pub async fn remember(&self, claims: &Claims) -> Result<(), StoreError> {
-        let entry = serde_json::to_vec(claims).map_err(|error| Error::Other(error.to_string()))?;
+    pub async fn remember(&self, entry: &Entry) -> Result<(), StoreError> {
+        let entry = serde_json::to_vec(entry).map_err(|error| Error::Other(error.to_string()))?;
         self.store.set(&self.key, entry).await
     }
 

@@ -4,6 +4,7 @@
 //! as the blacklist. So the usual request costs one look-up, and that look-up also tells whether the
 //! token was revoked: revoking takes the entry away.
 
+mod foreign;
 mod keys;
 mod known;
 mod token;
@@ -11,9 +12,10 @@ mod token;
 mod token_tests;
 
 use keys::Trust;
-use known::{Known, StoreError};
+use known::{Entry, Known, StoreError};
 use std::time::{SystemTime, UNIX_EPOCH};
 use token::Fault;
+use wasmart_tokens::config::TrustedIssuer;
 
 #[allow(missing_docs, unsafe_code, clippy::all)]
 mod generated {
@@ -46,31 +48,65 @@ async fn authorize(header: Option<&str>) -> Result<Claims, Denial> {
     let token = token::from_header(header.ok_or(Denial::Missing)?)?;
     let known = Known::open(token).await?;
     let now = now();
-    match known.claims().await? {
-        Some(claims) if claims.expires_at > now => Ok(claims),
-        Some(_) => Err(Denial::Expired),
-        None => {
-            let claims = token::verify(token, Trust::get().await?, now)?;
-            admit(&known, claims, now).await
+    let trust = Trust::get(now).await?;
+    match known.entry().await? {
+        Some(entry) if entry.claims.expires_at <= now => Err(Denial::Expired),
+        // A key that is retired before its time takes its tokens along.
+        Some(entry) if trust.covers(&entry.by) => Ok(entry.claims),
+        _ => {
+            let issuer = wasmart_tokens::foreign::issuer(token);
+            match issuer.and_then(|issuer| trust.other(&issuer)) {
+                Some(other) => admit_foreign(token, other, &known, now).await,
+                None => {
+                    let entry = verify(token, &trust, now).await?;
+                    admit(&known, entry, now).await
+                }
+            }
         }
     }
 }
 
-/// Lets a verified token in, unless it was revoked, and remembers it.
-async fn admit(known: &Known, claims: Claims, now: u64) -> Result<Claims, Denial> {
-    if known.is_revoked(&claims.token_id).await? {
+/// A key that is not known may be new: one more look then.
+async fn verify(token: &str, trust: &Trust, now: u64) -> Result<Entry, Denial> {
+    match token::verify(token, trust, now) {
+        Err(Fault::UnknownKey) => Ok(token::verify(token, &*Trust::renewed(now).await?, now)?),
+        verified => Ok(verified?),
+    }
+}
+
+/// As [`admit`], for a token of another issuer, whose account may be barred, or linked to another one, while
+/// the token is being remembered.
+async fn admit_foreign(
+    token: &str,
+    issuer: &TrustedIssuer,
+    known: &Known,
+    now: u64,
+) -> Result<Claims, Denial> {
+    let verified = foreign::verify(token, issuer, known, now).await?;
+    foreign::note(&verified, token).await?;
+    let claims = admit(known, verified.entry.clone(), now).await?;
+    if foreign::is_barred(&verified, known).await? {
+        known.forget().await?;
         return Err(Denial::Revoked);
     }
-    if claims.expires_at > now + 1 {
-        known.remember(&claims).await?;
+    Ok(claims)
+}
+
+/// Lets a verified token in, unless it was revoked, and remembers it.
+async fn admit(known: &Known, entry: Entry, now: u64) -> Result<Claims, Denial> {
+    if known.is_revoked(&entry.claims.token_id).await? {
+        return Err(Denial::Revoked);
+    }
+    if entry.claims.expires_at > now + 1 {
+        known.remember(&entry).await?;
         // A logout writes its blacklist entry first and takes the claims away after that. One that ran
         // between the look above and the entry just made has found nothing to take away; it is found here.
-        if known.is_revoked(&claims.token_id).await? {
+        if known.is_revoked(&entry.claims.token_id).await? {
             known.forget().await?;
             return Err(Denial::Revoked);
         }
     }
-    Ok(claims)
+    Ok(entry.claims)
 }
 
 /// Seconds since the Unix epoch.
@@ -84,7 +120,7 @@ impl From<Fault> for Denial {
     fn from(fault: Fault) -> Denial {
         match fault {
             Fault::Missing => Denial::Missing,
-            Fault::Invalid => Denial::Invalid,
+            Fault::Invalid | Fault::UnknownKey => Denial::Invalid,
             Fault::Expired => Denial::Expired,
         }
     }

@@ -6,22 +6,23 @@
 
 use crate::Claims;
 use crate::keys::Trust;
+use crate::known::{Entry, VerifiedBy};
 use jwt_simple::JWTError;
 use jwt_simple::prelude::{Duration, NoCustomClaims, RSAPublicKeyLike, VerificationOptions};
-use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Decoder};
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::IgnoredAny;
+use wasmart_tokens::{LEEWAY, object, segments};
 
 /// Bytes of the `Authorization` header. Ours have about 900.
 const MAX_HEADER: usize = 8 * 1024;
-/// How far the clock of an issuer may be ahead of ours, in seconds.
-const LEEWAY: u64 = 60;
 
 /// Why there is no valid token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     Missing,
     Invalid,
+    /// Signed, if at all, with a key that is not in the set.
+    UnknownKey,
     Expired,
 }
 
@@ -59,19 +60,16 @@ pub fn from_header(header: &str) -> Result<&str, Fault> {
 }
 
 /// The claims of a valid access token. `now` is in seconds since the Unix epoch.
-pub fn verify(token: &str, trust: &Trust, now: u64) -> Result<Claims, Fault> {
-    let segments: Vec<&str> = token.splitn(4, '.').collect();
-    let &[header, payload, _signature] = segments.as_slice() else {
-        return Err(Fault::Invalid);
-    };
-    let header: Header = decode(header)?;
+pub fn verify(token: &str, trust: &Trust, now: u64) -> Result<Entry, Fault> {
+    let [header, payload, _signature] = segments(token).ok_or(Fault::Invalid)?;
+    let header: Header = object(header).ok_or(Fault::Invalid)?;
     let is_access_token = ["at+jwt", "application/at+jwt"]
         .iter()
         .any(|typ| header.typ.eq_ignore_ascii_case(typ));
     if header.alg != "RS256" || !is_access_token || header.crit.is_some() {
         return Err(Fault::Invalid);
     }
-    let key = trust.keys.get(&header.kid).ok_or(Fault::Invalid)?;
+    let key = trust.keys.get(&header.kid).ok_or(Fault::UnknownKey)?;
     let options = VerificationOptions {
         required_signature_type: Some(header.typ),
         allowed_issuers: Some([trust.issuer.clone()].into()),
@@ -82,7 +80,10 @@ pub fn verify(token: &str, trust: &Trust, now: u64) -> Result<Claims, Fault> {
     };
     key.verify_token::<NoCustomClaims>(token, Some(options))
         .map_err(fault)?;
-    claims(decode(payload)?, now)
+    Ok(Entry {
+        claims: claims(object(payload).ok_or(Fault::Invalid)?, now)?,
+        by: VerifiedBy::Key(header.kid),
+    })
 }
 
 /// Checks what the library leaves open: that nothing is missing, and that a token ends at its `exp`.
@@ -110,13 +111,4 @@ fn fault(error: jwt_simple::Error) -> Fault {
         Some(JWTError::TokenHasExpired) => Fault::Expired,
         _ => Fault::Invalid,
     }
-}
-
-fn decode<T: DeserializeOwned>(segment: &str) -> Result<T, Fault> {
-    let json = Base64UrlSafeNoPadding::decode_to_vec(segment, None).map_err(|_| Fault::Invalid)?;
-    // serde would take an array for a struct, its elements for the members in their order.
-    if json.first() != Some(&b'{') {
-        return Err(Fault::Invalid);
-    }
-    serde_json::from_slice(&json).map_err(|_| Fault::Invalid)
 }

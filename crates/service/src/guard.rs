@@ -39,6 +39,11 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// What the account may do; never empty.
+    pub fn roles(&self) -> &[String] {
+        &self.roles
+    }
+
     /// Whether the account has one of these roles.
     pub fn is_any(&self, roles: &[&str]) -> bool {
         self.roles.iter().any(|role| roles.contains(&role.as_str()))

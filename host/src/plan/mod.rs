@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::allowed_hosts::AllowedHosts;
 use crate::fault::Faults;
+use crate::grants::Value;
 use crate::key_value::Store;
 use crate::manifest::{Component, Manifest};
 use crate::runtime_config::{Place, RuntimeConfig};
@@ -34,7 +35,7 @@ pub(crate) struct ComponentPlan {
     /// Its work can wait for that of others.
     pub is_background: bool,
     pub wasm: Arc<[u8]>,
-    pub variables: HashMap<String, String>,
+    pub variables: HashMap<String, Value>,
     pub environment: BTreeMap<String, String>,
     pub databases: HashMap<String, Arc<Database>>,
     pub stores: HashMap<String, Arc<Store>>,
@@ -166,11 +167,15 @@ impl Planner<'_> {
         })
     }
 
-    fn component_variables(&self, id: &str, component: &Component) -> HashMap<String, String> {
+    fn component_variables(&self, id: &str, component: &Component) -> HashMap<String, Value> {
         let mut values = HashMap::new();
         for (name, text) in &component.variables {
+            if let Some(file) = self.variables.file(text) {
+                values.insert(name.clone(), Value::File(file));
+                continue;
+            }
             match resolve(text, self.variables) {
-                Ok(value) => drop(values.insert(name.clone(), value)),
+                Ok(value) => drop(values.insert(name.clone(), Value::Fixed(value))),
                 Err(error) => self.fault(id, format_args!("variable `{name}`: {error}")),
             }
         }

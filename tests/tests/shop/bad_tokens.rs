@@ -3,6 +3,7 @@
 use crate::harness::{Actor, App};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
+use http::HeaderValue;
 use serde_json::{Value, json};
 
 /// A path of each service, one that reads and one that writes.
@@ -92,6 +93,34 @@ async fn forged_and_broken_tokens_are_refused() {
         .send(request.header("authorization", format!("bEARER {good}")))
         .await
         .expect(200);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_that_is_no_text_holds_no_token() {
+    let app = App::start().await;
+    let ann = app.customer().await;
+    let good = ann.token.clone().unwrap_or_default();
+    let nobody = app.anonymous();
+    for value in [
+        &b"Bearer \xff\xfe"[..],
+        b"\xff",
+        "Bearer \u{1F600}".as_bytes(),
+    ] {
+        let value = HeaderValue::from_bytes(value).expect("a value");
+        let request = nobody
+            .request("GET", "/orders")
+            .header("authorization", value);
+        nobody.send(request).await.refused(401, "unauthorized");
+    }
+    // Which of two counts is nobody's to choose.
+    for (first, second) in [("Bearer x".to_owned(), format!("Bearer {good}"))] {
+        let request = nobody.request("GET", "/orders");
+        let request = request
+            .header("authorization", first)
+            .header("authorization", second);
+        nobody.send(request).await.refused(401, "invalid-token");
+    }
     app.finish().await;
 }
 

@@ -54,6 +54,40 @@ fn a_missing_key_is_named() {
 }
 
 #[test]
+fn an_issuer_that_would_be_trusted_with_anything_is_named() {
+    let line = fault(|_, command| {
+        let anyone = r#"[{"issuer":"https://kc.example"}]"#;
+        set(command, "trusted_issuers", anyone);
+    });
+    says(
+        &line,
+        &[
+            "trusted_issuers",
+            "https://kc.example",
+            "`audience` or `azp`",
+        ],
+    );
+}
+
+#[test]
+fn a_broken_provider_is_named_without_its_secret() {
+    let line = fault(|_, command| {
+        let broken = r#"[{"name":"idp","client_secret":"hush"}]"#;
+        set(command, "providers", broken);
+    });
+    says(&line, &["providers", "line 1"]);
+    assert!(!line.contains("hush"), "the secret is told: {line}");
+}
+
+#[test]
+fn a_file_of_a_variable_that_is_not_there_is_named() {
+    let line = fault(|_, command| {
+        command.args(["--variable-file", "jwks=nowhere/jwks.json"]);
+    });
+    says(&line, &["jwks", "nowhere/jwks.json"]);
+}
+
+#[test]
 fn a_broken_key_is_named() {
     let line = fault(|_, command| set(command, "jwt_private_key", "nonsense"));
     says(&line, &["jwt_private_key"]);

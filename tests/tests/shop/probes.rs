@@ -1,7 +1,9 @@
 //! What operators, proxies and other spellings ask for: health, keys, aliases, paths that are none.
 
 use crate::harness::{App, books::SERVICES};
-use serde_json::json;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_service_is_live_and_ready() {
@@ -42,11 +44,59 @@ async fn the_keys_and_their_place_are_published() {
             .json();
         assert_eq!(about["issuer"], "http://127.0.0.1:3000");
         assert_eq!(
+            about["token_endpoint"],
+            "http://127.0.0.1:3000/api/v1/auth/token"
+        );
+        assert_eq!(
             about["jwks_uri"],
             "http://127.0.0.1:3000/.well-known/jwks.json"
         );
     }
     app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_the_keys_is_kept_for_a_while_and_renewed_cheaply() {
+    let app = App::start().await;
+    let nobody = app.anonymous();
+    for path in [
+        "/.well-known/jwks.json",
+        "/.well-known/openid-configuration",
+    ] {
+        let first = nobody.get(path).await.expect(200);
+        assert_eq!(first.header("cache-control"), Some("public, max-age=300"));
+        let tag = first.header("etag").expect("a tag").to_owned();
+        let again = nobody.request("GET", path).header("if-none-match", &tag);
+        let again = nobody.send(again).await.expect(304);
+        assert_eq!(
+            (again.body.as_str(), again.header("etag")),
+            ("", Some(tag.as_str()))
+        );
+        assert_eq!(again.header("cache-control"), Some("public, max-age=300"));
+        let other = nobody
+            .request("GET", path)
+            .header("if-none-match", "\"other\"");
+        assert_eq!(nobody.send(other).await.expect(200).body, first.body);
+    }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_issuer_that_is_published_is_the_one_in_the_tokens() {
+    for issuer in ["https://shop.example/", "https://shop.example:8443/path"] {
+        let app = App::start_with(&[("issuer", issuer)]).await;
+        let ann = app.customer().await;
+        let about = ann
+            .get("/.well-known/openid-configuration")
+            .await
+            .expect(200);
+        assert_eq!(about.json()["issuer"], issuer);
+        let token = ann.token.clone().expect("a token");
+        let claims = BASE64_URL_SAFE_NO_PAD.decode(token.split('.').nth(1).expect("claims"));
+        let claims: Value = serde_json::from_slice(&claims.expect("base64url")).expect("JSON");
+        assert_eq!(claims["iss"], issuer);
+        app.finish().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

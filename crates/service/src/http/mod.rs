@@ -11,7 +11,7 @@ mod settings;
 
 pub use browser::same_site_only;
 pub use client::Client;
-pub use input::{Id, Input, MAX_BODY, Params, canonical_id, read_response};
+pub use input::{Id, Input, MAX_BODY, Params, canonical_id, read_body, read_response};
 pub use page::{Page, PageQuery};
 pub use problem::{FieldError, Problem};
 pub use serve::{INTERNAL_SECRET, internal_only, probes, serve, serve_beside};

@@ -110,6 +110,11 @@ impl Problem {
         )
     }
 
+    /// The status that it is answered with.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// With the challenge that a 401 owes (RFC 9110 §11.6.1).
     pub fn challenge(self, challenge: &'static str) -> Problem {
         self.with(WWW_AUTHENTICATE, challenge)

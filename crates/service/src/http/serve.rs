@@ -11,7 +11,7 @@ use axum::extract::Request;
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use http::header::{ETAG, IF_NONE_MATCH};
+use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt;
 use spin_sdk::http::Request as SpinRequest;
@@ -60,7 +60,12 @@ pub async fn serve_beside(
         Ok(response) => response,
         Err(never) => match never {},
     };
-    let mut response = if is_read && response.status() == StatusCode::OK {
+    // What must not be kept has no use for a validator, and must not become a 304.
+    let may_be_kept = response
+        .headers()
+        .get(CACHE_CONTROL)
+        .is_none_or(|value| value != "no-store");
+    let mut response = if is_read && may_be_kept && response.status() == StatusCode::OK {
         tagged(response, validator).await
     } else {
         response

@@ -1,6 +1,7 @@
 //! The `wasmart` command: serves the application, and holds the shop's operator commands. One file each.
 
 mod dead;
+mod keys;
 mod logging;
 mod mail;
 mod operator;
@@ -40,6 +41,8 @@ enum Command {
     Dead(dead::Dead),
     /// Show mails that wait to be delivered
     Mail(mail::Mail),
+    /// Look at the keys that sign tokens, bring new ones in and take old ones out
+    Keys(keys::Keys),
 }
 
 fn main() -> ExitCode {
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Command::Saga(saga) => done(saga.run()),
         Command::Dead(dead) => done(dead.run()),
         Command::Mail(mail) => done(mail.run()),
+        Command::Keys(keys) => done(keys.run()),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

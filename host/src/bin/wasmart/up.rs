@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 use wasmart_host::{Host, Redis};
+use wasmart_tokens::config;
 
 use crate::logging::{self, LogFormat};
 
@@ -42,23 +43,28 @@ pub struct Up {
     #[arg(long = "variable", value_name = "NAME=VALUE", value_parser = name_and_value)]
     variables: Vec<(String, String)>,
 
+    /// A file whose content is the value of an application variable, also when it changes; may be repeated
+    #[arg(long = "variable-file", value_name = "NAME=PATH", value_parser = name_and_value)]
+    variable_files: Vec<(String, String)>,
+
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
 }
 
-/// The shop's keys, looked at before they fail a customer. What is missing is said elsewhere.
-fn check_keys(value: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
-    match (value("jwt_private_key"), value("jwks")) {
-        (Some(private), Some(public)) => wasmart_keys::KeySet::check(&private, &public)
-            .err()
-            .into_iter()
-            .collect(),
-        _ => vec![],
-    }
+/// The shop's keys and whom it trusts, looked at before they fail a customer. What is missing is said
+/// elsewhere.
+fn check_variables(value: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
+    let keys = match (value("jwt_private_key"), value("jwks")) {
+        (Some(private), Some(public)) => wasmart_keys::KeySet::check(&private, &public).err(),
+        _ => None,
+    };
+    let trusted = value("trusted_issuers").and_then(|text| config::trusted_issuers(&text).err());
+    let providers = value("providers").and_then(|text| config::providers(&text).err());
+    [keys, trusted, providers].into_iter().flatten().collect()
 }
 
 fn name_and_value(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    let (name, value) = text.split_once('=').ok_or("expected NAME=…")?;
     Ok((name.to_owned(), value.to_owned()))
 }
 
@@ -73,9 +79,12 @@ impl Up {
         let mut builder = Host::builder()
             .manifest(&self.from)
             .state_dir(self.state_dir)
+            // Stores with a path start where databases do, not beside the manifest: who serves one manifest
+            // in two places has two shops.
+            .data_dir("")
             .env_file(self.env_file)
             .listen(self.listen)
-            .check_variables(check_keys)
+            .check_variables(check_variables)
             .redis(self.redis.map_or(Redis::Auto, Redis::Server));
         let beside = self.from.with_file_name(RUNTIME_CONFIG);
         if let Some(file) = self
@@ -86,6 +95,9 @@ impl Up {
         }
         for (name, value) in self.variables {
             builder = builder.variable(name, value);
+        }
+        for (name, path) in self.variable_files {
+            builder = builder.variable_file(name, path);
         }
         let mut signals = Signals::listen()?;
         let host = builder.build().await?;

@@ -70,11 +70,20 @@ impl App {
 
     /// As [`App::start`], with somebody who interferes; `None` on Spin, which lets nobody.
     pub async fn start_with_hook(test: &str, hook: Arc<dyn CallHook>) -> Option<App> {
+        App::start_with_hook_and(test, hook, &[]).await
+    }
+
+    /// As [`App::start_with_hook`], with other values for some of the variables.
+    pub async fn start_with_hook_and(
+        test: &str,
+        hook: Arc<dyn CallHook>,
+        variables: &[(&str, &str)],
+    ) -> Option<App> {
         if on_spin() {
             println!("SKIPPED: {test}: not on Spin");
             return None;
         }
-        Some(App::begin(None, &[], Some(hook), None).await)
+        Some(App::begin(None, variables, Some(hook), None).await)
     }
 
     /// Starts a shop whose channels are those of a real Redis; `None` where there is no Redis.

@@ -6,6 +6,8 @@ pub mod actor;
 pub mod answer;
 pub mod app;
 pub mod books;
+pub mod browser;
+pub mod issuer;
 pub mod logs;
 pub mod process;
 pub mod redis;
