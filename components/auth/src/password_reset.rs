@@ -21,7 +21,6 @@ use wasmart_service::db::{Db, DbError};
 use wasmart_service::http::{Client, Input, Problem};
 use wasmart_service::outbox;
 
-const LIFETIME_MS: i64 = 10 * 60_000;
 /// Tokens of one account that are good at once. More are not mailed: nobody's mailbox is to be filled,
 /// and those that are there stay good, so that a stranger who asks for more is no obstacle.
 const AT_ONCE: i64 = 5;
@@ -54,7 +53,7 @@ pub async fn forgot(
     // Counted, and never taken back: mails are what is asked for.
     let attempt = Attempt::begin(Scope::Forgot, login.text(), None, client).await?;
     let token = random_token()?;
-    let expires_at = now_ms() + LIFETIME_MS;
+    let expires_at = now_ms() + resets::LIFETIME_MS;
 
     let tx = Db::open(&SERVICE).await?.begin().await?;
     attempt.failed(&tx).await?;
@@ -147,7 +146,7 @@ pub async fn sweep(db: &Db) -> Result<(), DbError> {
     db.execute(
         "DELETE FROM outbox WHERE channel = 'notifications' AND created_at < ?
              AND json_extract(event, '$.type') = ?",
-        &[&(now_ms() - LIFETIME_MS), &FORGOTTEN],
+        &[&(now_ms() - resets::LIFETIME_MS), &FORGOTTEN],
     )
     .await
 }

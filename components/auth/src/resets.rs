@@ -5,6 +5,11 @@ use crate::store::{ACCOUNT, Account, changed, column};
 use wasmart_service::clock;
 use wasmart_service::db::{Db, DbError, Tx};
 
+/// How long a token is good.
+pub const LIFETIME_MS: i64 = 10 * 60_000;
+/// An end that lies further ahead than this was set before a clock was set back, and counts as past.
+const FURTHEST_MS: i64 = LIFETIME_MS + 60_000;
+
 /// Keeps a token that sets a new password, unless the account has so many already; gives the account
 /// and where to write to. None for a login that is nobody's.
 pub async fn insert(
@@ -34,17 +39,22 @@ pub async fn insert(
 pub async fn account_of(db: &Db, hash: &str) -> Result<Option<Account>, DbError> {
     let sql = format!(
         "SELECT {ACCOUNT} FROM accounts WHERE disabled_at IS NULL AND deleted_at IS NULL AND id =
-             (SELECT account_id FROM password_resets WHERE hash = ? AND expires_at > ?)"
+             (SELECT account_id FROM password_resets
+              WHERE hash = ?1 AND expires_at > ?2 AND expires_at <= ?2 + ?3)"
     );
-    changed(db.first(&sql, &[&hash, &clock::now_ms()]).await?)
+    let row = db
+        .first(&sql, &[&hash, &clock::now_ms(), &FURTHEST_MS])
+        .await?;
+    changed(row)
 }
 
 /// Uses a token up; false when another request was first.
 pub async fn use_up(tx: &Tx, hash: &str) -> Result<bool, DbError> {
     let row = tx
         .first(
-            "DELETE FROM password_resets WHERE hash = ? AND expires_at > ? RETURNING 1",
-            &[&hash, &clock::now_ms()],
+            "DELETE FROM password_resets
+             WHERE hash = ?1 AND expires_at > ?2 AND expires_at <= ?2 + ?3 RETURNING 1",
+            &[&hash, &clock::now_ms(), &FURTHEST_MS],
         )
         .await?;
     Ok(row.is_some())
@@ -59,11 +69,11 @@ pub async fn forget(tx: &Tx, account: &str) -> Result<(), DbError> {
     .await
 }
 
-/// Removes tokens that are past their end.
+/// Removes tokens that are past their end, or count as such.
 pub async fn sweep(db: &Db) -> Result<(), DbError> {
     db.execute(
-        "DELETE FROM password_resets WHERE expires_at < ?",
-        &[&clock::now_ms()],
+        "DELETE FROM password_resets WHERE expires_at <= ?1 OR expires_at > ?1 + ?2",
+        &[&clock::now_ms(), &FURTHEST_MS],
     )
     .await
 }

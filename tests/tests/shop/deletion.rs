@@ -1,8 +1,8 @@
 //! The end of an account: gone from every service, its orders called off and kept without whose they were,
 //! its money where it came from.
 
-use crate::harness::actor::{PLENTY, id_of};
-use crate::harness::{Actor, App, eventually};
+use crate::harness::actor::{PLENTY, id_of, order_of};
+use crate::harness::{Actor, App, eventually, surgery};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -157,6 +157,61 @@ async fn the_wallet_waits_for_the_last_order() {
         of_ann(kinds),
         ["deposit", "charge", "charge", "refund", "refund", "payout"]
     );
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_that_finds_its_wallet_closed_is_handed_on() {
+    let app = App::start().await;
+    let tea = app.manager().await.sell("Tea", 100, 10).await;
+    let ann = app.customer_with(PLENTY).await;
+    let order = ann.order(&tea, 1).await;
+    ann.wait_for(&order, "paid").await;
+    // As an earlier version of auth told it, which did not wait for the orders.
+    let deleted = json!([{
+        "specversion": "1.0", "id": "01900000-0000-7000-8000-000000000001", "source": "/auth",
+        "type": "account.deleted", "subject": ann.id, "time": "2026-01-01T00:00:00Z",
+        "dataschema": "wasmart:saga/messages@1.0.0", "receiver": "/billing",
+        "data": {"user_id": ann.id},
+    }]);
+    app.publish("accounts", deleted.to_string()).await;
+    let moved = |kind: &str| {
+        let of_ann = format!("kind = '{kind}' AND user_id = '{}'", ann.id);
+        let sql = format!("SELECT amount, balance FROM billing.transactions WHERE {of_ann}");
+        app.books().rows(&sql)
+    };
+    let rest = format!("{}, 0", PLENTY - 100);
+    eventually("the payout", async || {
+        (moved("payout") == [rest.clone()]).then_some(())
+    })
+    .await;
+    ann.execute(&order, "cancel").await.expect(200);
+    ann.wait_for(&order, "canceled").await;
+    assert_eq!(moved("refund"), ["100, 100"]);
+    assert_eq!(moved("payout"), [rest.as_str(), "100, 0"]);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_comes_after_its_account_is_gone_is_refused() {
+    let mut app = App::start().await;
+    let tea = app.manager().await.sell("Tea", 100, 10).await;
+    let ann = app.customer_with(PLENTY).await;
+    ann.draft(&tea, 1).await;
+    app.quiet().await;
+    // Orders knows, and the token was looked at before auth took it back.
+    app.restart_after(|databases| {
+        let orders = surgery::open(databases, "orders");
+        let gone = "INSERT INTO gone_accounts VALUES (?1, 1, 1)";
+        assert_eq!(orders.execute(gone, [&ann.id]).expect("gone"), 1);
+    })
+    .await;
+    let order = order_of(&[(&tea, 1)]);
+    ann.post("/orders", &order)
+        .await
+        .refused(401, "revoked-token");
+    let orders = "SELECT count(*) FROM orders.orders";
+    assert_eq!(app.books().number(orders), 1);
     app.finish().await;
 }
 

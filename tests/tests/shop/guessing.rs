@@ -1,10 +1,12 @@
 //! Who guesses is slowed down, whoever the account belongs to; who owns an account gets in.
 
+use crate::harness::actor::PLENTY;
 use crate::harness::process::Process;
 use crate::harness::{Actor, Answer, App};
 use futures::future::join_all;
 use serde_json::json;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 const STRANGER: &str = "198.51.100.7";
 const HOME: &str = "203.0.113.1";
@@ -237,5 +239,42 @@ async fn whatever_takes_a_secret_is_slowed_down_alike() {
             .await
             .refused(429, "too-many-attempts");
     }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_logins_at_once_do_not_starve_orders() {
+    let app = behind_a_proxy().await;
+    let tea = app.manager().await.sell("Tea", 100, 100).await;
+    let ann = app.customer_with(PLENTY).await;
+    let answered = AtomicUsize::new(0);
+    // Each from a network of its own, so that every one of them is worth a hash.
+    let logins = join_all((0..100).map(async |number| {
+        let somebody = app.anonymous().from(&format!("192.0.2.{number}"));
+        let login = format!("nobody{number}@example.com");
+        log_in(&somebody, &login, "x").await.expect(401);
+        answered.fetch_add(1, Ordering::Relaxed);
+    }));
+    let orders = async {
+        while answered.load(Ordering::Relaxed) < 5 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let mut times = Vec::new();
+        for _ in 0..5 {
+            let begun = Instant::now();
+            let order = ann.order(&tea, 1).await;
+            ann.wait_for(&order, "paid").await;
+            times.push(begun.elapsed().as_millis());
+        }
+        (times, answered.load(Ordering::Relaxed))
+    };
+    let (_, (times, answered)) = tokio::join!(logins, orders);
+    println!(
+        "ms to settle an order among logins: {times:?}; {answered} logins were answered by then"
+    );
+    assert!(
+        answered < 100,
+        "the orders waited for all logins: {times:?}"
+    );
     app.finish().await;
 }

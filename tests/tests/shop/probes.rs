@@ -170,7 +170,7 @@ async fn paths_that_are_none_are_404() {
 async fn the_components_doors_open_only_with_their_secret() {
     let app = App::start().await;
     let nobody = app.anonymous();
-    for service in ["auth", "billing", "orders", "stock"] {
+    for service in ["auth", "billing", "orders", "stock", "notifications"] {
         for secret in [None, Some(""), Some("guess")] {
             let mut request = nobody.request("POST", &format!("/internal/{service}/tick"));
             if let Some(secret) = secret {
@@ -179,6 +179,8 @@ async fn the_components_doors_open_only_with_their_secret() {
             nobody.send(request).await.refused(404, "not-found");
         }
     }
+    let mails = "/internal/notifications/mails";
+    nobody.get(mails).await.refused(404, "not-found");
     let ann = app.customer().await;
     let path = format!("/internal/auth/users/{}", ann.id);
     nobody.delete(&path).await.refused(404, "not-found");

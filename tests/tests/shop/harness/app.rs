@@ -218,6 +218,14 @@ impl App {
         sent.unwrap_or_else(|error| panic!("{channel}: {error}"));
     }
 
+    /// What the host does now and then: has a service do what is due.
+    pub async fn tick(&self, service: &str) {
+        let nobody = self.anonymous();
+        let tick = nobody.request("POST", &format!("/internal/{service}/tick"));
+        let tick = tick.header("x-internal-secret", workspace::keys().internal_secret());
+        nobody.send(tick).await.expect(204);
+    }
+
     /// Tells [`App::finish`] that so many more messages will have been set aside.
     pub fn expect_dead_letters(&self, count: usize) {
         self.dead_letters.fetch_add(count, Ordering::Relaxed);
