@@ -4,7 +4,6 @@
 use crate::known::{Entry, Known, StoreError, VerifiedBy};
 use crate::{Claims, Denial};
 use spin_sdk::key_value::Store;
-use spin_sdk::wasip3::clocks::monotonic_clock::wait_for;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -13,11 +12,6 @@ use wasmart_tokens::foreign::{Access, Fault, access};
 use wasmart_tokens::keys::{FRESH_SECONDS, PublicKeys, parse};
 use wasmart_tokens::notes::{self, IssuerKeys, Seen, Who};
 use wasmart_tokens::{account_of, digest};
-
-/// How often one looks whether auth has asked an issuer, and how long between two looks, in nanoseconds.
-/// Auth looks for notes every second.
-const LOOKS: u32 = 25;
-const PAUSE: u64 = 100_000_000;
 
 /// An issuer's keys as this instance knows them.
 #[derive(Clone)]
@@ -38,16 +32,24 @@ pub struct Verified {
     seen: Seen,
 }
 
-/// Verifies a token, at `now` in seconds, and tells who of ours it is about.
+/// Verifies a token, at `now` in seconds, and tells who of ours it is about. [`Denial::Pending`] while auth is to ask
+/// for its key, unless this is the `last` try.
 pub async fn verify(
     token: &str,
     issuer: &TrustedIssuer,
     known: &Known,
     now: u64,
+    last: bool,
 ) -> Result<Verified, Denial> {
     let access = match try_keys(token, issuer, known, now, FRESH_SECONDS).await? {
         Err(Fault::UnknownKey) => {
-            ask_for_keys(issuer, known, now).await?;
+            if !have_been_asked_for(issuer, known, now).await? && !last {
+                return Err(Denial::Pending);
+            }
+            if keys(&issuer.issuer, known, now, 0).await?.keys.is_none() {
+                // Nobody can say what the token is worth.
+                return Err(Denial::Unavailable("an issuer's keys are not known".into()));
+            }
             try_keys(token, issuer, known, now, 0).await?
         }
         other => other,
@@ -161,25 +163,22 @@ fn cache<T>(work: impl FnOnce(&mut HashMap<String, Keys>) -> T) -> T {
     work(keys.get_or_insert_default())
 }
 
-/// Waits until auth has asked the issuer once more, if it may. Auth asks no more often than it is told to,
-/// whatever tokens are shown: within that time an unknown key is refused at once.
-async fn ask_for_keys(issuer: &TrustedIssuer, known: &Known, now: u64) -> Result<(), Denial> {
+/// Whether auth has asked the issuer as lately as it may: an unknown key is then refused at once, whatever tokens are
+/// shown. Otherwise leaves word for auth, which looks for it every second.
+async fn have_been_asked_for(
+    issuer: &TrustedIssuer,
+    known: &Known,
+    now: u64,
+) -> Result<bool, Denial> {
     let before = keys(&issuer.issuer, known, now, 0).await?;
     let pause = i64::try_from(issuer_pause().await).unwrap_or(i64::MAX);
     let asked_before = now_ms() - before.asked_at;
     if (0..pause.saturating_mul(1000)).contains(&asked_before) {
-        return answered(&before);
+        return Ok(true);
     }
     let store = Store::open(notes::STORE).await?;
     store.set(notes::wanted_key(&issuer.issuer), b"").await?;
-    for _ in 0..LOOKS {
-        wait_for(PAUSE).await;
-        let after = keys(&issuer.issuer, known, now, 0).await?;
-        if after.asked_at != before.asked_at {
-            return answered(&after);
-        }
-    }
-    answered(&before)
+    Ok(false)
 }
 
 /// Milliseconds since the Unix epoch, as auth counts.
@@ -188,14 +187,6 @@ fn now_ms() -> i64 {
     elapsed.map_or(0, |elapsed| {
         i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)
     })
-}
-
-/// Without any keys nobody can say what the token is worth.
-fn answered(keys: &Keys) -> Result<(), Denial> {
-    match keys.keys {
-        Some(_) => Ok(()),
-        None => Err(Denial::Unavailable("an issuer's keys are not known".into())),
-    }
 }
 
 /// Seconds between two questions of auth for keys that somebody wants.

@@ -36,15 +36,15 @@ mod generated {
     struct Component;
 
     impl exports::wasmart::auth::guard::Guest for Component {
-        fn authorize(header: Option<String>) -> Result<super::Claims, super::Denial> {
-            wit_bindgen::block_on(super::authorize(header.as_deref()))
+        fn authorize(header: Option<String>, last: bool) -> Result<super::Claims, super::Denial> {
+            wit_bindgen::block_on(super::authorize(header.as_deref(), last))
         }
     }
 }
 
 use generated::exports::wasmart::auth::guard::{Claims, Denial};
 
-async fn authorize(header: Option<&str>) -> Result<Claims, Denial> {
+async fn authorize(header: Option<&str>, last: bool) -> Result<Claims, Denial> {
     let token = token::from_header(header.ok_or(Denial::Missing)?)?;
     let known = Known::open(token).await?;
     let now = now();
@@ -56,7 +56,7 @@ async fn authorize(header: Option<&str>) -> Result<Claims, Denial> {
         _ => {
             let issuer = wasmart_tokens::foreign::issuer(token);
             match issuer.and_then(|issuer| trust.other(&issuer)) {
-                Some(other) => admit_foreign(token, other, &known, now).await,
+                Some(other) => admit_foreign(token, other, &known, now, last).await,
                 None => {
                     let entry = verify(token, &trust, now).await?;
                     admit(&known, entry, now).await
@@ -81,8 +81,9 @@ async fn admit_foreign(
     issuer: &TrustedIssuer,
     known: &Known,
     now: u64,
+    last: bool,
 ) -> Result<Claims, Denial> {
-    let verified = foreign::verify(token, issuer, known, now).await?;
+    let verified = foreign::verify(token, issuer, known, now, last).await?;
     foreign::note(&verified, token).await?;
     let claims = admit(known, verified.entry.clone(), now).await?;
     if foreign::is_barred(&verified, known).await? {

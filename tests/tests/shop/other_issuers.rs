@@ -298,6 +298,33 @@ async fn a_deleted_account_is_refused_whatever_its_issuer_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_disabled_account_is_refused_until_it_is_enabled() {
+    let issuer = Issuer::start().await;
+    let app = start(&issuer).await;
+    let admin = app.admin().await;
+    let ann = bearer(&app, issuer.access_token(json!({})));
+    let id = account(&ann).await;
+    eventually("the account", async || {
+        let answer = admin
+            .post(&format!("/auth/users/{id}/disable"), &json!({}))
+            .await;
+        (answer.status == 200).then_some(())
+    })
+    .await;
+    // The token that was known, and one that no guard has seen.
+    for actor in [ann, bearer(&app, issuer.access_token(json!({})))] {
+        for path in GUARDED {
+            actor.get(path).await.refused(401, "revoked-token");
+        }
+    }
+    let path = format!("/auth/users/{id}/enable");
+    admin.post(&path, &json!({})).await.expect(200);
+    let later = bearer(&app, issuer.access_token(json!({})));
+    later.get("/orders").await.expect(200);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_role_that_is_given_here_counts_too_and_ends_the_tokens_from_before() {
     let issuer = Issuer::start().await;
     let app = start(&issuer).await;
