@@ -116,6 +116,35 @@ impl<'a> Start<'a> {
         })
     }
 
+    /// The component that does nothing, served by `wasmtime serve`; none where that is not on PATH.
+    pub fn by_wasmtime() -> anyhow::Result<Option<Host>> {
+        let at: SocketAddr = ([127, 0, 0, 1], free_port()?).into();
+        let child = Command::new("wasmtime")
+            .args(["serve", "-Sp3,cli", "-Wcomponent-model-async", "--addr"])
+            .arg(at.to_string())
+            .arg(setting::wasm("host_test_empty"))
+            .env_remove("RUST_BACKTRACE")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        let child = match child {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            child => child.context("can't start wasmtime")?,
+        };
+        let host = Host {
+            child,
+            at,
+            stopped: Arc::default(),
+        };
+        let begun = Instant::now();
+        while TcpStream::connect(at).is_err() {
+            ensure!(begun.elapsed() < START, "wasmtime does not serve");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(Some(host))
+    }
+
     /// `spin up` on the same files; ticked from here.
     fn spin(self) -> anyhow::Result<Host> {
         let at: SocketAddr = ([127, 0, 0, 1], free_port()?).into();

@@ -20,7 +20,8 @@ const BESIDE: usize = 2;
 
 pub async fn measure(setting: &Setting, table: &mut Table) -> anyhow::Result<()> {
     let folder = setting.folder("logins")?;
-    let shop = Shop::open(setting, Start::shop(setting, &folder), BUYERS).await?;
+    let start = Start::shop(setting, &folder).variable("trusted_proxies", "127.0.0.0/8");
+    let shop = Shop::open(setting, start, BUYERS).await?;
     let (at, pace, hosts) = (shop.host.at, setting.pace(), [&shop.host]);
     for client in 0..CLIENTS {
         let body = json!({"email": email(client), "password": PASSWORD});
@@ -28,7 +29,25 @@ pub async fn measure(setting: &Setting, table: &mut Table) -> anyhow::Result<()>
         Connection::new(at).send(request).await?.expect(201)?;
     }
     let logins = drive(at, CLIENTS, pace, 200, |client, _| login(client)).await?;
-    let native = hashes(setting.or_quick(Duration::from_secs(3), Duration::from_millis(500)))?;
+    let native_time = setting.or_quick(Duration::from_secs(3), Duration::from_millis(500));
+    let native = hashes(native_time, cores()?)?;
+    let one = hashes(native_time, 1)?;
+    let refused = drive(at, 1, pace, 401, |_, number| wrong(number)).await?;
+    let unread = drive(at, 1, pace, 422, |_, _| nothing()).await?;
+    let hash = refused.p50.saturating_sub(unread.p50);
+    let native_hash = Duration::from_secs_f64(1.0 / one);
+    table.add(
+        Line::new(
+            "argon2id in the component: p50 of a login that is refused, beyond one that is not read",
+            ms(hash),
+        )
+        .limit(
+            "native, one core",
+            native_hash.as_secs_f64(),
+            &ms(native_hash),
+            hash.as_secs_f64(),
+        ),
+    );
     table.add(
         Line::new(format!("logins, {CLIENTS} clients"), logins.shown()).limit(
             "native argon2id on all cores",
@@ -74,11 +93,33 @@ fn login(client: usize) -> Request {
     post("/api/v1/auth/login", None, &body)
 }
 
-/// Hashes a second with auth's parameters, one thread for each core.
-fn hashes(time: Duration) -> anyhow::Result<f64> {
+/// Nobody's, and another each time: whoever fails again and again has to wait.
+fn wrong(number: usize) -> Request {
+    let body = json!({"login": format!("nobody{number}@example.com"), "password": PASSWORD});
+    from(number, post("/api/v1/auth/login", None, &body))
+}
+
+fn nothing() -> Request {
+    post("/api/v1/auth/login", None, &json!({}))
+}
+
+/// From an address of its own, as the proxy says that the bench is.
+fn from(number: usize, mut request: Request) -> Request {
+    let address = format!("10.{}.{}.1", number / 250, number % 250);
+    if let Ok(address) = address.parse() {
+        request.headers_mut().insert("x-forwarded-for", address);
+    }
+    request
+}
+
+fn cores() -> anyhow::Result<usize> {
+    Ok(std::thread::available_parallelism()?.get())
+}
+
+/// Hashes a second with auth's parameters, on so many threads.
+fn hashes(time: Duration, cores: usize) -> anyhow::Result<f64> {
     let params = Params::new(19_456, 2, 1, None).map_err(|error| anyhow::anyhow!("{error}"))?;
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-    let cores = std::thread::available_parallelism()?.get();
     let begun = Instant::now();
     let done = std::thread::scope(|scope| {
         let hash = || {

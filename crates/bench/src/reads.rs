@@ -29,18 +29,26 @@ pub async fn measure(setting: &Setting, table: &mut Table) -> anyhow::Result<()>
     let empty = empty_host(setting)?;
     let nothing = drive(empty.at, CLIENTS, pace, 200, |_, _| get("/", None)).await?;
     let most = drive(native.at, CLIENTS, pace, 200, |_, _| get("/empty", None)).await?;
-    table.add(
-        Line::new(
-            format!("empty component, {CLIENTS} clients"),
-            nothing.shown(),
-        )
-        .limit(
-            "native axum, empty, which is also what the generator can do",
-            most.rate,
-            &per_second(most.rate),
-            nothing.rate,
-        ),
+    let mut line = Line::new(
+        format!("empty component, {CLIENTS} clients"),
+        nothing.shown(),
+    )
+    .limit(
+        "native axum, empty, which is also what the generator can do",
+        most.rate,
+        &per_second(most.rate),
+        nothing.rate,
     );
+    line = match Start::by_wasmtime()? {
+        Some(wasmtime) => {
+            let theirs = drive(wasmtime.at, CLIENTS, pace, 200, |_, _| get("/", None)).await?;
+            let rate = per_second(theirs.rate);
+            line.limit("`wasmtime serve`", theirs.rate, &rate, nothing.rate)
+                .aim("≥ `wasmtime serve`")
+        }
+        None => line.beside("`wasmtime serve`: `wasmtime` is not on PATH"),
+    };
+    table.add(line);
     let mut idle = vec![];
     for read in &reads {
         // Again for each: the machine may be another one than a minute ago.
