@@ -70,6 +70,14 @@ fn root() -> PathBuf {
 fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(root());
+    // What `cargo run` says of this very package. Build scripts look at it (ring's does), so the same command typed by
+    // hand would compile them, and all behind them, anew.
+    for (name, _) in std::env::vars_os() {
+        let named = |prefix: &str| name.to_str().is_some_and(|name| name.starts_with(prefix));
+        if named("CARGO_PKG_") || named("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
     command
 }
 

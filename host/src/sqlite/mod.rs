@@ -6,10 +6,12 @@ mod in_line;
 mod pace;
 mod pool;
 mod query;
+mod session;
 mod turn;
 
 pub(crate) use connect::{connect, create_folder};
-pub(crate) use pool::{Database, Session};
+pub(crate) use pool::Database;
+pub(crate) use session::Session;
 pub(crate) use turn::Writers;
 
 /// What a guest holds: one private connection until the handle is dropped.
