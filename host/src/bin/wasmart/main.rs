@@ -13,11 +13,6 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// A host is all small pieces of memory, made on one thread and given back on another: with this allocator a
-/// request costs a tenth less than with the system's (docs/performance.md).
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 #[derive(Parser)]
 #[command(
     name = "wasmart",
