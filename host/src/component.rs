@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Weak};
 
-use tokio::sync::Semaphore;
 use wasmtime::component::{Instance, InstancePre};
 use wasmtime::{Engine, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
@@ -15,7 +14,8 @@ use crate::grants::Grants;
 use crate::guest_log::GuestLog;
 use crate::http::outbound::Outbound;
 use crate::http::pool::HttpPool;
-use crate::limits::{BUSY_TICKS, EPOCH_TICK, INSTANCE_WAIT};
+use crate::limits::{BUSY_TICKS, EPOCH_TICK};
+use crate::room::{Room, Seat};
 use crate::state::HostState;
 
 /// One component of the application that some trigger leads to.
@@ -34,8 +34,7 @@ pub(crate) struct Instances {
     pub pre: InstancePre<HostState>,
     pub grants: Arc<Grants>,
     pub calls: Calls,
-    /// Shared by all components: the instances the host may have at once.
-    pub room: Arc<Semaphore>,
+    pub room: Arc<Room>,
     pub memory_bytes: usize,
     /// For calls from one component to another. Weak: the application owns the components.
     pub app: Weak<App>,
@@ -50,18 +49,8 @@ fn let_others_run(state: &mut HostState) -> UpdateDeadline {
     UpdateDeadline::YieldCustom(1, Box::pin(tokio::time::sleep(EPOCH_TICK)))
 }
 
-/// The host has as many instances as it may.
-#[derive(Debug, thiserror::Error)]
-#[error("no room for another instance within {INSTANCE_WAIT:?}")]
-pub(crate) struct NoRoom;
-
 impl Instances {
-    /// A store for one new instance, once there is room for it.
-    pub async fn store(&self) -> wasmtime::Result<Store<HostState>> {
-        let permit = tokio::time::timeout(INSTANCE_WAIT, self.room.clone().acquire_owned())
-            .await
-            .map_err(|_| NoRoom)?
-            .map_err(|_| NoRoom)?;
+    fn store(&self) -> Store<HostState> {
         let component = self.grants.component.clone();
         let calls = self.calls.for_instance();
         let state = HostState::new(
@@ -70,19 +59,20 @@ impl Instances {
             MemoryLimit::new(self.memory_bytes, component),
             self.wasi(&calls),
             Outbound::new(self.grants.clone(), calls, self.app.clone()),
-            permit,
         );
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.memory);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut store| Ok(let_others_run(store.data_mut())));
-        Ok(store)
+        store
     }
 
-    pub async fn instantiate(&self) -> wasmtime::Result<(Store<HostState>, Instance)> {
-        let mut store = self.store().await?;
+    /// A new instance, once there is room for it. The seat is to outlive the store.
+    pub async fn instantiate(&self) -> wasmtime::Result<(Store<HostState>, Instance, Seat)> {
+        let seat = self.room.enter().await?;
+        let mut store = self.store();
         let instance = self.pre.instantiate_async(&mut store).await?;
-        Ok((store, instance))
+        Ok((store, instance, seat))
     }
 
     /// No folders, no network, no arguments: only the environment of the manifest, and output to the log.

@@ -60,6 +60,7 @@ pub mod limits;
 mod manifest;
 mod plan;
 mod redis;
+mod room;
 mod runtime_config;
 mod section;
 mod sqlite;

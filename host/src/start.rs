@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use wasmtime::Engine;
 use wasmtime::component::InstancePre;
@@ -30,6 +30,7 @@ use crate::http::server::{self, NO_CLIENT};
 use crate::limits::{INSTANCES, REDIS_START_WAIT};
 use crate::plan::{ComponentPlan, Plan, Subscription};
 use crate::redis::Connections;
+use crate::room::Room;
 use crate::state::HostState;
 use crate::stop::{self, Stop};
 use crate::tick::{TickPlan, Ticker};
@@ -148,7 +149,7 @@ fn components(
     timeout: Duration,
     app: &Weak<App>,
 ) -> BTreeMap<Arc<str>, Arc<Component>> {
-    let room = Arc::new(Semaphore::new(INSTANCES as usize));
+    let room = Room::new(INSTANCES);
     let mut components = BTreeMap::new();
     for (plan, pre) in plans {
         let (id, is_background) = (plan.id.clone(), plan.is_background);

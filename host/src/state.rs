@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::component::{HasData, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -26,8 +25,6 @@ pub(crate) struct HostState {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     outbound: Outbound,
-    /// Returned when the store goes.
-    _permit: OwnedSemaphorePermit,
 }
 
 impl HostState {
@@ -37,7 +34,6 @@ impl HostState {
         memory: MemoryLimit,
         wasi: WasiCtx,
         outbound: Outbound,
-        permit: OwnedSemaphorePermit,
     ) -> Self {
         Self {
             grants,
@@ -49,7 +45,6 @@ impl HostState {
             open_handles: 0,
             busy_ticks: 0,
             http: WasiHttpCtx::new(),
-            _permit: permit,
         }
     }
 

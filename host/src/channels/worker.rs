@@ -10,14 +10,16 @@ use wasmtime::Store;
 use crate::bindings::exports::spin::redis::inbound_redis::Guest;
 use crate::component::Component;
 use crate::limits::{INSTANCE_IDLE, INSTANCE_REUSE};
+use crate::room::Seat;
 use crate::state::HostState;
 use crate::stop::Stop;
 
-/// An instance kept for the next message: what a component caches stays warm.
+/// An instance kept for the next message: what a component caches stays warm. Dropped in this order.
 struct Warm {
     store: Store<HostState>,
     guest: Guest,
     used: usize,
+    _seat: Seat,
 }
 
 /// The worker of one queue.
@@ -42,6 +44,7 @@ impl Worker {
     pub async fn run(mut self, mut messages: mpsc::Receiver<Bytes>, mut stop: Stop) {
         loop {
             let idle = tokio::time::sleep(INSTANCE_IDLE);
+            let room_is_wanted = self.component.instances.room.idler();
             tokio::select! {
                 biased;
                 () = stop.requested() => return,
@@ -50,6 +53,7 @@ impl Worker {
                     None => return,
                 },
                 () = idle, if self.warm.is_some() => self.warm = None,
+                () = room_is_wanted, if self.warm.is_some() => self.warm = None,
             }
         }
     }
@@ -77,7 +81,9 @@ impl Worker {
                 .await
                 .map_err(|error| format!("{error:#}"))?,
         };
-        let Warm { store, guest, used } = &mut warm;
+        let Warm {
+            store, guest, used, ..
+        } = &mut warm;
         *used += 1;
         store.data_mut().busy_ticks = 0;
         let killed = store.data().calls.killed();
@@ -102,11 +108,12 @@ impl Worker {
 
 async fn instantiate(component: Arc<Component>) -> wasmtime::Result<Warm> {
     let indices = component.redis.as_ref().expect("checked at start");
-    let (mut store, instance) = component.instances.instantiate().await?;
+    let (mut store, instance, seat) = component.instances.instantiate().await?;
     let guest = indices.load(&mut store, &instance)?;
     Ok(Warm {
         store,
         guest,
         used: 0,
+        _seat: seat,
     })
 }

@@ -20,8 +20,9 @@ use wasmtime_wasi_http::p3::bindings::ServiceIndices;
 use super::problem::Problem;
 use super::{Request, Response};
 use crate::background::Background;
-use crate::component::{Instances, NoRoom};
+use crate::component::Instances;
 use crate::limits::{INSTANCE_CONCURRENCY, INSTANCE_IDLE, INSTANCE_REUSE};
+use crate::room::{Idler, NoRoom, Room, Seat};
 use crate::state::HostState;
 
 /// Serves requests with instances of one component.
@@ -114,7 +115,7 @@ impl HandlerState for Maker {
     type WorkerState = Life;
 
     async fn instantiate(&self) -> wasmtime::Result<Instance<HostState, Expiry, Life>> {
-        let (mut store, instance) = self.instances.instantiate().await?;
+        let (mut store, instance, seat) = self.instances.instantiate().await?;
         let service = self.indices.load(&mut store, &instance)?;
         let killed = Box::pin(store.data().calls.killed());
         Ok(Instance {
@@ -126,23 +127,29 @@ impl HandlerState for Maker {
                 seen: None,
                 sleep: Box::pin(tokio::time::sleep(INSTANCE_IDLE)),
                 killed,
+                room: self.instances.room.clone(),
+                idler: None,
             },
             state: Life {
                 component: self.instances.grants.component.clone(),
                 timeout: self.timeout,
+                _seat: seat,
             },
         })
     }
 }
 
-/// When an instance is dropped: after a while without work, when its work outlasts the timeout, or when a
-/// hook says so.
+/// When an instance is dropped: after a while without work, or sooner for one that has some; when its work
+/// outlasts the timeout, or when a hook says so.
 struct Expiry {
     timeout: Duration,
     /// The status that `sleep` is about, and since when.
     seen: Option<(WorkerStatus, Instant)>,
     sleep: Pin<Box<Sleep>>,
     killed: Pin<Box<OwnedNotified>>,
+    room: Arc<Room>,
+    /// Only while there is no work.
+    idler: Option<Idler>,
 }
 
 impl WorkerExpiration for Expiry {
@@ -156,8 +163,18 @@ impl WorkerExpiration for Expiry {
             return Poll::Ready(());
         }
         let time = match status {
-            WorkerStatus::Idle => INSTANCE_IDLE,
-            WorkerStatus::Requests | WorkerStatus::PostReturn => self.timeout,
+            WorkerStatus::Idle => {
+                let room = self.room.clone();
+                let idler = self.idler.get_or_insert_with(|| room.idler());
+                if Pin::new(idler).poll(context).is_ready() {
+                    return Poll::Ready(());
+                }
+                INSTANCE_IDLE
+            }
+            WorkerStatus::Requests | WorkerStatus::PostReturn => {
+                self.idler = None;
+                self.timeout
+            }
         };
         // By tokio's clock, which a test may stop: `since` only tells one spell from the next.
         if self.seen != Some((status, since)) {
@@ -174,6 +191,8 @@ impl WorkerExpiration for Expiry {
 struct Life {
     component: Arc<str>,
     timeout: Duration,
+    /// Left when the handler drops this, after the store.
+    _seat: Seat,
 }
 
 impl WorkerState for Life {

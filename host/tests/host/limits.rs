@@ -1,6 +1,9 @@
 //! A component that misbehaves harms itself and nobody else.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
+
+use bytes::Bytes;
 
 use crate::app::App;
 
@@ -70,6 +73,25 @@ async fn many_requests_at_once_share_instances() {
         "{:?}",
         begun.elapsed()
     );
+}
+
+/// More at once than there may be instances, in a call that holds each: they take turns.
+#[tokio::test(flavor = "multi_thread", worker_threads = 16)]
+async fn a_burst_is_answered_to_the_last_request() {
+    const BURST: usize = 7 * wasmart_host::limits::INSTANCES as usize;
+    let app = App::new("sqlite_databases = ['default']").start().await;
+    let requests = (0..BURST).map(|_| {
+        let request = http::Request::post("http://test/do/sql?db=default").body(Bytes::from(
+            "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 9999) SELECT max(x) FROM c",
+        ));
+        app.host.request(request.expect("a request"))
+    });
+    let mut statuses = BTreeMap::new();
+    for answer in futures::future::join_all(requests).await {
+        let status = answer.expect("a whole answer").status().as_u16();
+        *statuses.entry(status).or_insert(0) += 1;
+    }
+    assert_eq!(statuses, BTreeMap::from([(200, BURST)]));
 }
 
 #[tokio::test]
