@@ -127,7 +127,7 @@ mod tests {
     async fn who_becomes_idle_while_others_wait_goes_at_once() {
         let room = Room::new(1);
         let seat = room.enter().await.unwrap();
-        let waiting = [room.enter(), room.enter()].map(|entering| Box::pin(entering));
+        let waiting = [room.enter(), room.enter()].map(Box::pin);
         let mut waiting = futures::future::join_all(waiting);
         assert!((&mut waiting).now_or_never().is_none());
         for _ in 0..2 {

@@ -66,23 +66,7 @@ pub async fn disable(
     client: Client,
     Id(id): Id,
 ) -> Result<Json<AccountView>, Problem> {
-    require_admin(&caller, client, "users").await?;
-    let tx = Db::open(&SERVICE).await?.begin().await?;
-    let account = existing(&tx, &id).await?;
-    if account.disabled_at.is_some() {
-        tx.rollback().await?;
-        return Ok(Json(account.into()));
-    }
-    keep_an_admin(&tx, &account).await?;
-    let account = store::set_disabled(&tx, &id, true).await?;
-    let account = account.ok_or_else(no_account)?;
-    revocation::revoke_account(&tx, &id).await?;
-    resets::forget(&tx, &id).await?;
-    identities::changed(&tx, &id).await?;
-    let record = Entry::new(Kind::Disabled).about(Some(&id));
-    let record = record.by(Some(&caller.id)).from(client).write(&tx).await?;
-    done(tx, record).await?;
-    Ok(Json(account.into()))
+    set_disabled(&caller, client, &id, true).await
 }
 
 /// `POST /auth/users/{id}/enable`: it can log in again; its old tokens stay dead.
@@ -91,18 +75,37 @@ pub async fn enable(
     client: Client,
     Id(id): Id,
 ) -> Result<Json<AccountView>, Problem> {
-    require_admin(&caller, client, "users").await?;
+    set_disabled(&caller, client, &id, false).await
+}
+
+async fn set_disabled(
+    caller: &Caller,
+    client: Client,
+    id: &str,
+    disabled: bool,
+) -> Result<Json<AccountView>, Problem> {
+    require_admin(caller, client, "users").await?;
     let tx = Db::open(&SERVICE).await?.begin().await?;
-    let account = existing(&tx, &id).await?;
-    if account.disabled_at.is_none() {
+    let account = existing(&tx, id).await?;
+    if account.disabled_at.is_some() == disabled {
         tx.rollback().await?;
         return Ok(Json(account.into()));
     }
-    let account = store::set_disabled(&tx, &id, false).await?;
+    if disabled {
+        keep_an_admin(&tx, &account).await?;
+        revocation::revoke_account(&tx, id).await?;
+        resets::forget(&tx, id).await?;
+    }
+    let account = store::set_disabled(&tx, id, disabled).await?;
     let account = account.ok_or_else(no_account)?;
-    identities::changed(&tx, &id).await?;
-    let record = Entry::new(Kind::Enabled).about(Some(&id));
-    let record = record.by(Some(&caller.id)).from(client).write(&tx).await?;
+    identities::changed(&tx, id).await?;
+    let kind = if disabled {
+        Kind::Disabled
+    } else {
+        Kind::Enabled
+    };
+    let record = Entry::new(kind).about(Some(id)).by(Some(&caller.id));
+    let record = record.from(client).write(&tx).await?;
     done(tx, record).await?;
     Ok(Json(account.into()))
 }
@@ -173,10 +176,7 @@ pub async fn keep_an_admin(tx: &Tx, account: &Account) -> Result<(), Problem> {
 async fn done(tx: Tx, record: Written) -> Result<(), Problem> {
     tx.commit().await?;
     record.log();
-    let db = Db::open(&SERVICE).await?;
-    // In this order: see `identities`.
-    identities::apply(&db).await?;
-    revocation::apply(&db).await
+    identities::apply_with_tokens(&Db::open(&SERVICE).await?).await
 }
 
 async fn existing(db: &Db, id: &str) -> Result<Account, Problem> {

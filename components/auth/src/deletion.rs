@@ -61,9 +61,7 @@ pub async fn delete(
             record.log();
         }
     }
-    let db = Db::open(&SERVICE).await?;
-    identities::apply(&db).await?;
-    revocation::apply(&db).await?;
+    identities::apply_with_tokens(&Db::open(&SERVICE).await?).await?;
     outbox::drain(&SERVICE).await;
     Ok(StatusCode::NO_CONTENT)
 }

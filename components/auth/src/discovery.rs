@@ -5,7 +5,7 @@ use axum::response::IntoResponse;
 use http::HeaderName;
 use http::header::CACHE_CONTROL;
 use serde_json::{Value, json};
-use wasmart_service::config;
+use wasmart_service::config::required;
 use wasmart_service::http::Problem;
 use wasmart_tokens::keys::{self, CACHE_SECONDS};
 
@@ -16,7 +16,7 @@ fn cached() -> (HeaderName, String) {
 
 /// `GET /.well-known/jwks.json`. What else a key has in the variable, a private part say, is not given out.
 pub async fn jwks() -> Result<impl IntoResponse, Problem> {
-    let set = keys::read(&variable("jwks").await?).map_err(Problem::unavailable)?;
+    let set = keys::read(&required("jwks").await?).map_err(Problem::unavailable)?;
     Ok(([cached()], Json(json!({ "keys": set }))))
 }
 
@@ -24,7 +24,7 @@ pub async fn jwks() -> Result<impl IntoResponse, Problem> {
 /// signs in to others with an account of ours, so there is no `authorization_endpoint` and there are no
 /// response types.
 pub async fn openid_configuration() -> Result<impl IntoResponse, Problem> {
-    let issuer = variable("issuer").await?;
+    let issuer = required("issuer").await?;
     let base = issuer.trim_end_matches('/');
     let document = json!({
         "issuer": issuer,
@@ -45,10 +45,4 @@ pub async fn openid_configuration() -> Result<impl IntoResponse, Problem> {
 /// `GET /api/v1/health`, the seeds' one health check: this component answers it.
 pub async fn health() -> Json<Value> {
     Json(json!({"status": "ok"}))
-}
-
-async fn variable(name: &str) -> Result<String, Problem> {
-    config::get(name)
-        .await
-        .map_err(|error| Problem::unavailable(format!("variable {name}: {error}")))
 }

@@ -3,11 +3,12 @@
 //!
 //! As with revoked tokens (`revocation`), the decision is a row, and applying it follows.
 
+use crate::key_value::{open_default, unavailable};
 use crate::passwords;
 use crate::register::announce;
+use crate::revocation;
 use crate::store::{self, Account};
 use serde_json::json;
-use spin_sdk::key_value::{Error, Store};
 use wasmart_contracts::messages::AccountRegistered;
 use wasmart_domain::account::{Role, normalize_email, normalize_username};
 use wasmart_service::clock;
@@ -133,8 +134,15 @@ pub async fn changed(tx: &Tx, account_id: &str) -> Result<(), DbError> {
     .await
 }
 
+/// Tells the guards of every account that has changed, and then of every token that is revoked: in this order,
+/// or a guard might verify a token anew that has just been taken away, and find its account as it was.
+pub async fn apply_with_tokens(db: &Db) -> Result<(), Problem> {
+    apply(db).await?;
+    revocation::apply(db).await
+}
+
 /// Tells the guards of every account that has changed.
-pub async fn apply(db: &Db) -> Result<(), Problem> {
+async fn apply(db: &Db) -> Result<(), Problem> {
     let sql = format!(
         "SELECT identities.issuer, identities.subject, identities.changes, identities.account_id,
                 {BARRED}, accounts.role
@@ -146,7 +154,7 @@ pub async fn apply(db: &Db) -> Result<(), Problem> {
         if rows.is_empty() {
             return Ok(());
         }
-        let store = Store::open_default().await.map_err(unavailable)?;
+        let store = open_default().await?;
         for row in &rows {
             let (issuer, subject, changes) = (row.text(0)?, row.text(1)?, row.int(2)?);
             let who =
@@ -163,8 +171,4 @@ pub async fn apply(db: &Db) -> Result<(), Problem> {
             .await?;
         }
     }
-}
-
-fn unavailable(error: Error) -> Problem {
-    Problem::unavailable(format!("key-value store: {error}"))
 }

@@ -1,10 +1,10 @@
 //! What other issuers publish: their keys, and where users sign in. Auth alone asks them; the guards read
 //! from the key-value store what it finds (`wasmart_tokens::notes`).
 
+use crate::key_value::{open, open_default, unavailable};
 use crate::{SERVICE, outbound};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use spin_sdk::key_value::{Error, Store};
 use spin_sdk::wasip3::clocks::monotonic_clock::wait_for;
 use wasmart_service::db::{Db, DbError};
 use wasmart_service::http::Problem;
@@ -48,7 +48,7 @@ async fn all() -> Vec<String> {
 
 /// Asks every issuer whose keys are old, or that a guard wants to know more of. The tick's part.
 pub async fn refresh(db: &Db) -> Result<(), Problem> {
-    let notes = Store::open(notes::STORE).await.map_err(unavailable)?;
+    let notes = open(notes::STORE).await?;
     for issuer in all().await {
         let wanted = wanted_key(&issuer);
         let is_wanted = notes.exists(&wanted).await.map_err(unavailable)?;
@@ -58,10 +58,9 @@ pub async fn refresh(db: &Db) -> Result<(), Problem> {
             known.found.is_none() || !(0..old).contains(&(clock::now_ms() - known.asked_at))
         });
         if (is_old || is_wanted) && may_ask(db, &issuer).await? {
-            if is_wanted {
-                notes.delete(&wanted).await.map_err(unavailable)?;
-            }
             ask(&issuer, known).await?;
+            // Only now: a note that came meanwhile is answered too, and would cost another question later.
+            notes.delete(&wanted).await.map_err(unavailable)?;
         }
     }
     Ok(())
@@ -129,7 +128,7 @@ async fn ask(issuer: &str, known: Option<IssuerKeys>) -> Result<IssuerKeys, Prob
         found: found.ok().or_else(|| known.and_then(|known| known.found)),
     };
     let entry = serde_json::to_vec(&known).map_err(|error| Problem::internal(error.to_string()))?;
-    let store = Store::open_default().await.map_err(unavailable)?;
+    let store = open_default().await?;
     store
         .set(keys_key(issuer), entry)
         .await
@@ -162,7 +161,7 @@ fn from<T: DeserializeOwned>(value: Value) -> Result<T, String> {
 }
 
 async fn read(issuer: &str) -> Result<Option<IssuerKeys>, Problem> {
-    let store = Store::open_default().await.map_err(unavailable)?;
+    let store = open_default().await?;
     let entry = store.get(keys_key(issuer)).await.map_err(unavailable)?;
     Ok(entry.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }
@@ -172,8 +171,4 @@ async fn seconds(name: &str, usual: i64) -> i64 {
     let text = config::optional(name).await;
     let seconds = text.and_then(|text| text.parse().ok()).unwrap_or(usual);
     seconds.max(1) * 1000
-}
-
-fn unavailable(error: Error) -> Problem {
-    Problem::unavailable(format!("key-value store: {error}"))
 }

@@ -15,6 +15,7 @@ mod discovery;
 mod first_admin;
 mod identities;
 mod issuers;
+mod key_value;
 mod login;
 mod login_name;
 mod logout;

@@ -9,7 +9,7 @@ use crate::{SERVICE, revocation, session, store};
 use axum::response::Response;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use wasmart_service::db::Db;
+use wasmart_service::db::{Db, DbError};
 use wasmart_service::guard::Caller;
 use wasmart_service::http::{Client, Problem};
 
@@ -22,14 +22,8 @@ pub async fn logout(
     RefreshToken(refresh): RefreshToken,
 ) -> Result<Response, Problem> {
     let db = Db::open(&SERVICE).await?;
-    let by_refresh = match refresh {
-        Some(token) => store::refresh_token(&db, &digest(&token)).await?,
-        None => None,
-    };
-    let caller = match caller {
-        Err(problem) if by_refresh.is_none() => return Err(problem),
-        caller => caller.ok(),
-    };
+    let by_refresh = known(&db, refresh).await?;
+    let caller = unless_shown(by_refresh.as_ref(), caller)?;
     let account = account_of(caller.as_ref(), by_refresh.as_ref());
     let record = Entry::new(Kind::LoggedOut).about(account).from(client);
     let tx = db.begin().await?;
@@ -55,17 +49,10 @@ pub async fn everywhere(
     RefreshToken(refresh): RefreshToken,
 ) -> Result<Response, Problem> {
     let db = Db::open(&SERVICE).await?;
-    let by_refresh = match refresh {
-        // One that was used is no proof of anything.
-        Some(token) => store::refresh_token(&db, &digest(&token))
-            .await?
-            .filter(|known| known.used_at.is_none()),
-        None => None,
-    };
-    let caller = match caller {
-        Err(problem) if by_refresh.is_none() => return Err(problem),
-        caller => caller.ok(),
-    };
+    // One that was used is no proof of anything.
+    let by_refresh = known(&db, refresh).await?;
+    let by_refresh = by_refresh.filter(|known| known.used_at.is_none());
+    let caller = unless_shown(by_refresh.as_ref(), caller)?;
     let Some(account) = account_of(caller.as_ref(), by_refresh.as_ref()) else {
         return session::ended().await;
     };
@@ -81,6 +68,25 @@ pub async fn everywhere(
     record.log();
     revocation::apply(&Db::open(&SERVICE).await?).await?;
     session::ended().await
+}
+
+/// What the refresh token of a request is known as.
+async fn known(db: &Db, token: Option<String>) -> Result<Option<Refresh>, DbError> {
+    match token {
+        Some(token) => store::refresh_token(db, &digest(&token)).await,
+        None => Ok(None),
+    }
+}
+
+/// The caller, where there is one; who there is none of needs a refresh token.
+fn unless_shown(
+    refresh: Option<&Refresh>,
+    caller: Result<Caller, Problem>,
+) -> Result<Option<Caller>, Problem> {
+    match caller {
+        Err(problem) if refresh.is_none() => Err(problem),
+        caller => Ok(caller.ok()),
+    }
 }
 
 /// Whose login it is; the access token goes before the refresh token.

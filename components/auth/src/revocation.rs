@@ -5,8 +5,8 @@
 //! The keys are shared with `components/guard`: `r:` + `jti` → revoked, `t:` + SHA-256 of the token →
 //! its claims.
 
+use crate::key_value::{open_default, unavailable};
 use serde_json::json;
-use spin_sdk::key_value::{Error, Store};
 use wasmart_service::clock;
 use wasmart_service::db::{Db, DbError, Tx};
 use wasmart_service::guard::Caller;
@@ -71,7 +71,7 @@ pub async fn apply(db: &Db) -> Result<(), Problem> {
         if rows.is_empty() {
             return Ok(());
         }
-        let store = open().await?;
+        let store = open_default().await?;
         let mut applied = Vec::with_capacity(rows.len());
         for row in &rows {
             let jti = row.text(0)?;
@@ -107,7 +107,7 @@ pub async fn sweep(db: &Db) -> Result<(), Problem> {
         )
         .await?;
     if !rows.is_empty() {
-        let store = open().await?;
+        let store = open_default().await?;
         let mut swept = Vec::with_capacity(rows.len());
         for row in &rows {
             let jti = row.text(0)?;
@@ -134,12 +134,4 @@ pub async fn sweep(db: &Db) -> Result<(), Problem> {
     )
     .await?;
     Ok(())
-}
-
-async fn open() -> Result<Store, Problem> {
-    Store::open_default().await.map_err(unavailable)
-}
-
-fn unavailable(error: Error) -> Problem {
-    Problem::unavailable(format!("key-value store: {error}"))
 }

@@ -2,7 +2,7 @@
 //! like those of our own tokens, so that it can be revoked and swept.
 
 use crate::identities::{self, Identity};
-use spin_sdk::key_value::{Error, Store};
+use crate::key_value::{open, open_default, unavailable};
 use wasmart_service::clock;
 use wasmart_service::db::{Db, DbError, Tx};
 use wasmart_service::http::Problem;
@@ -13,7 +13,7 @@ const BATCH: usize = 200;
 
 /// Takes in what lies there, a bounded number of notes.
 pub async fn take_in(db: Db) -> Result<(), Problem> {
-    let store = Store::open(STORE).await.map_err(unavailable)?;
+    let store = open(STORE).await?;
     let keys = store
         .get_keys()
         .await
@@ -39,7 +39,7 @@ pub async fn take_in(db: Db) -> Result<(), Problem> {
         }
     }
     tx.commit().await?;
-    let tokens = Store::open_default().await.map_err(unavailable)?;
+    let tokens = open_default().await?;
     for hash in mistaken {
         tokens
             .delete(format!("t:{hash}"))
@@ -81,8 +81,4 @@ async fn enter(tx: &Tx, hash: &str, note: &Seen) -> Result<bool, DbError> {
     )
     .await?;
     Ok(account_id == note.account)
-}
-
-fn unavailable(error: Error) -> Problem {
-    Problem::unavailable(format!("key-value store: {error}"))
 }

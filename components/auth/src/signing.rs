@@ -6,8 +6,9 @@ use jwt_simple::prelude::{
 };
 use serde::Serialize;
 use std::sync::{Arc, Mutex, PoisonError};
+use wasmart_service::clock;
+use wasmart_service::config::required;
 use wasmart_service::http::Problem;
-use wasmart_service::{clock, config};
 use wasmart_tokens::base64url;
 use wasmart_tokens::keys::{self, FRESH_SECONDS, RsaKey};
 
@@ -75,12 +76,12 @@ impl Signer {
     }
 
     async fn read(now: u64) -> Result<Signer, Problem> {
-        let pem = variable("jwt_private_key").await?;
-        let jwks = variable("jwks").await?;
+        let pem = required("jwt_private_key").await?;
+        let jwks = required("jwks").await?;
         Ok(Signer {
             pair: key_pair(&pem, &jwks, now).map_err(Problem::unavailable)?,
-            issuer: variable("issuer").await?,
-            audience: variable("audience").await?,
+            issuer: required("issuer").await?,
+            audience: required("audience").await?,
         })
     }
 
@@ -111,12 +112,6 @@ impl Signer {
             .sign_with_options(claims, &options)
             .map_err(|error| Problem::internal(format!("a token can't be signed: {error}")))
     }
-}
-
-async fn variable(name: &str) -> Result<String, Problem> {
-    config::get(name)
-        .await
-        .map_err(|error| Problem::unavailable(format!("variable {name}: {error}")))
 }
 
 /// The pair that signs now, under the name that the public set has for it. The fault says which variable

@@ -22,8 +22,7 @@ pub async fn tick(headers: HeaderMap) -> Result<StatusCode, Problem> {
     provider::sweep(&db).await?;
     if issuers::any().await {
         seen::take_in(Db::open(&SERVICE).await?).await?;
-        identities::apply(&db).await?;
-        revocation::apply(&db).await?;
+        identities::apply_with_tokens(&db).await?;
         outbox::drain(&SERVICE).await;
         // Last, as others may take their time.
         issuers::refresh(&db).await?;

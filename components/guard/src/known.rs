@@ -14,6 +14,7 @@ pub type StoreError = Error;
 
 /// Opened once in the life of an instance: every request asks it.
 static STORE: OnceLock<Store> = OnceLock::new();
+
 /// A token that was verified before.
 #[derive(Clone, Deserialize, Serialize)]
 pub struct Entry {

@@ -3,11 +3,11 @@
 
 use crate::runner::{self, Refused};
 use crate::{SERVICE, store};
-use http::StatusCode;
 use wasmart_contracts::messages::AccountSettled;
 use wasmart_domain::saga::{Event, Reason};
 use wasmart_service::clock::now_ms;
 use wasmart_service::db::{Db, DbError, Tx};
+use wasmart_service::guard;
 use wasmart_service::http::Problem;
 use wasmart_service::inbox::Refusal;
 use wasmart_service::{idempotency, outbox};
@@ -64,11 +64,6 @@ pub async fn refuse(db: &Db, user: &str) -> Result<(), Problem> {
         .await?;
     match gone {
         None => Ok(()),
-        Some(_) => Err(Problem::new(
-            StatusCode::UNAUTHORIZED,
-            "revoked-token",
-            "The access token has been revoked",
-        )
-        .challenge("Bearer error=\"invalid_token\"")),
+        Some(_) => Err(guard::revoked()),
     }
 }

@@ -1,5 +1,6 @@
 //! Variables of the component (`[component.X.variables]` in `spin.toml`).
 
+use crate::http::Problem;
 use spin_sdk::variables::{self, Error};
 
 /// The value of a variable.
@@ -8,6 +9,13 @@ use spin_sdk::variables::{self, Error};
 /// When the manifest does not grant it or no provider has a value: a fault of the installation.
 pub async fn get(name: &str) -> Result<String, Error> {
     variables::get(name).await
+}
+
+/// As [`get`], for a handler: 503, and the fault on the log.
+pub async fn required(name: &str) -> Result<String, Problem> {
+    get(name)
+        .await
+        .map_err(|error| Problem::unavailable(format!("variable {name}: {error}")))
 }
 
 /// The value of a variable, or none when it is absent or empty.

@@ -105,6 +105,11 @@ async fn check(header: Option<&str>) -> Result<Claims, Denial> {
     authorize(header, true)
 }
 
+/// 401: a token that was good once, and whose account or session has ended.
+pub fn revoked() -> Problem {
+    refuse(Denial::Revoked)
+}
+
 /// RFC 6750 §3: the challenge names an error only when a token was there.
 fn refuse(denial: Denial) -> Problem {
     let (slug, detail) = match denial {

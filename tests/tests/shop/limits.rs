@@ -87,6 +87,9 @@ async fn nobody_gets_around_it() {
     });
     let granted: usize = join_all(nowhere).await.into_iter().sum();
     assert!((QUOTA..=QUOTA + 1).contains(&granted), "{granted}");
+    // An id that is called like a probe is none.
+    let refused = ask(&somebody, "/items/health", 2 * QUOTA).await.1;
+    assert!(refused.is_some(), "not counted");
     // Probes must not fail because somebody asks too much.
     assert!(ask(&somebody, "/stock/health", 2 * QUOTA).await.1.is_none());
     app.finish().await;

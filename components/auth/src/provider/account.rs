@@ -53,9 +53,7 @@ pub async fn of(provider: &Provider, person: &Person) -> Result<Account, Problem
         None => identities::make_account(&tx, &identity).await?,
     };
     tx.commit().await?;
-    let db = Db::open(&SERVICE).await?;
-    identities::apply(&db).await?;
-    revocation::apply(&db).await?;
+    identities::apply_with_tokens(&Db::open(&SERVICE).await?).await?;
     outbox::drain(&SERVICE).await;
     Ok(account)
 }

@@ -8,8 +8,8 @@ use crate::signing::Signer;
 use crate::{SERVICE, issuers, login};
 use axum::extract::Path;
 use axum::response::Response;
-use http::header::{REFERRER_POLICY, SET_COOKIE};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::header::SET_COOKIE;
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 use wasmart_service::db::Db;
@@ -58,8 +58,6 @@ pub async fn callback(
     let headers = response.headers_mut();
     let secure = is_secure(&Signer::get().await?.issuer);
     headers.append(SET_COOKIE, state::no_cookie(&provider, secure)?);
-    // The address has the code in it.
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     Ok(response)
 }
 

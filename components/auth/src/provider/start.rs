@@ -7,7 +7,7 @@ use crate::signing::Signer;
 use crate::{SERVICE, issuers};
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, LOCATION, REFERRER_POLICY, SET_COOKIE};
+use http::header::{CACHE_CONTROL, LOCATION, SET_COOKIE};
 use http::{HeaderValue, StatusCode};
 use wasmart_service::db::Db;
 use wasmart_service::http::Problem;
@@ -28,7 +28,6 @@ pub async fn start(Path(name): Path<String>) -> Result<Response, Problem> {
         (LOCATION, location),
         (SET_COOKIE, sign_in.cookie(&provider, secure)?),
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
     ];
     Ok((StatusCode::FOUND, headers).into_response())
 }

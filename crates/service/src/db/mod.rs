@@ -151,10 +151,7 @@ impl Db {
             let rows = connection.execute(sql, &values)?.rows;
             return Ok(rows.into_iter().map(Row::new).collect());
         }
-        let (_, rows, end) = connection.execute_async(sql.to_owned(), values).await?;
-        let rows = rows.collect().await;
-        end.await?;
-        Ok(rows.into_iter().map(Row::new).collect())
+        run_beside_others(connection, sql, values).await
     }
 
     /// Whether the statement waits for no other handle of this instance, so that the instance may stand still
@@ -169,6 +166,18 @@ impl Db {
     fn spoil(&self) {
         self.spoiled.store(true, Ordering::Relaxed);
     }
+}
+
+/// Runs one statement to its end, while the instance goes on with other requests.
+async fn run_beside_others(
+    connection: &Connection,
+    sql: &str,
+    values: Vec<Value>,
+) -> Result<Vec<Row>, DbError> {
+    let (_, rows, end) = connection.execute_async(sql.to_owned(), values).await?;
+    let rows = rows.collect().await;
+    end.await?;
+    Ok(rows.into_iter().map(Row::new).collect())
 }
 
 impl Drop for Db {

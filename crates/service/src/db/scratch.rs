@@ -1,8 +1,7 @@
 //! A database whose content may be lost: counters, which all services share. It has no versions, and
 //! its commits wait for no disk.
 
-use super::{DbError, Row, ToValue};
-use spin_sdk::sqlite::Value;
+use super::{DbError, Row, ToValue, run_beside_others};
 use spin_sdk::sqlite::wit::sqlite::Connection;
 use std::sync::Mutex;
 
@@ -36,7 +35,7 @@ impl Scratch {
         };
         let values = params.iter().map(|param| param.to_value()).collect();
         // A handle that failed is not used again.
-        let rows = run(&connection, sql, values).await?;
+        let rows = run_beside_others(&connection, sql, values).await?;
         if let Ok(mut idle) = self.idle.lock()
             && idle.len() < MAX_IDLE
         {
@@ -53,16 +52,9 @@ impl Scratch {
             "PRAGMA journal_mode = WAL",
             "PRAGMA synchronous = OFF",
         ] {
-            run(&connection, pragma, vec![]).await.ok();
+            run_beside_others(&connection, pragma, vec![]).await.ok();
         }
-        run(&connection, self.schema, vec![]).await?;
+        run_beside_others(&connection, self.schema, vec![]).await?;
         Ok(connection)
     }
-}
-
-async fn run(connection: &Connection, sql: &str, values: Vec<Value>) -> Result<Vec<Row>, DbError> {
-    let (_, rows, end) = connection.execute_async(sql.to_owned(), values).await?;
-    let rows = rows.collect().await;
-    end.await?;
-    Ok(rows.into_iter().map(Row::new).collect())
 }

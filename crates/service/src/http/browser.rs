@@ -46,8 +46,8 @@ pub(super) fn cors(settings: &Settings) -> Option<CorsLayer> {
     )
 }
 
-/// Says that an answer is data and nothing else: it runs nothing, is shown in no frame, and no other site may
-/// embed it (OWASP's REST Security Cheat Sheet).
+/// Says that an answer is data and nothing else: it runs nothing, is shown in no frame, no other site may
+/// embed it, and none is told the address it came from, which may hold a code (OWASP's REST Security Cheat Sheet).
 pub(super) fn harden(headers: &mut HeaderMap, settings: &Settings) {
     let mut set = |name: HeaderName, value: &'static str| {
         if !headers.contains_key(&name) {

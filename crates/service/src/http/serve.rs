@@ -28,7 +28,7 @@ static ROUTERS: OnceLock<Routers> = OnceLock::new();
 struct Routers {
     /// For clients: with CORS, and with a limit to how much they ask.
     clients: Router,
-    /// For the host, the other services, probes and proxies.
+    /// For the host, the other services and proxies.
     machines: Router,
 }
 
@@ -50,12 +50,11 @@ pub async fn serve_beside(
     let is_read = request.method() == Method::GET;
     let routers = ROUTERS.get_or_init(|| Routers::new(routes(), settings));
     let path = request.uri().path();
-    let mut router =
-        if for_proxies.iter().any(|prefix| path.starts_with(prefix)) || is_internal(path) {
-            routers.machines.clone()
-        } else {
-            routers.clients.clone()
-        };
+    let mut parents = for_proxies.iter().chain(&["/internal"]);
+    let mut router = match parents.any(|parent| is_at_or_below(path, parent)) {
+        true => routers.machines.clone(),
+        false => routers.clients.clone(),
+    };
     let response = match router.call(request).await {
         Ok(response) => response,
         Err(never) => match never {},
@@ -74,9 +73,9 @@ pub async fn serve_beside(
     response
 }
 
-/// Paths of the host's tick, of the services among themselves, and of probes.
-fn is_internal(path: &str) -> bool {
-    path.starts_with("/internal/") || path.ends_with("/health") || path.ends_with("/ready")
+fn is_at_or_below(path: &str, parent: &str) -> bool {
+    path.strip_prefix(parent)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 impl Routers {
