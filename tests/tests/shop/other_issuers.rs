@@ -194,8 +194,12 @@ async fn new_keys_of_the_issuer_are_found_at_once_and_unknown_ones_cause_no_stor
         .get("/orders")
         .await
         .expect(200);
+    let mut asked = 0;
+    while asked != issuer.asked("/jwks") {
+        asked = issuer.asked("/jwks");
+        tokio::time::sleep(Duration::from_millis(2_100)).await;
+    }
     // It rotates without a warning, as Keycloak does: the first request with the new key waits for it.
-    tokio::time::sleep(Duration::from_millis(2_100)).await;
     issuer.replace_keys("key-2");
     let ann = bearer(&app, issuer.access_token(json!({})));
     ann.get("/orders").await.expect(200);

@@ -271,11 +271,11 @@ async fn what_waited_for_redis_settles_soon_after_it_is_back() {
     println!("ordered without Redis in {:?}", buying.elapsed());
     assert!(orders.iter().all(|orders| orders.len() == EACH));
     // Long enough for the wait to have grown past the time below, if a failure counted as a sending.
-    tokio::time::sleep(Duration::from_secs(8).saturating_sub(buying.elapsed())).await;
+    tokio::time::sleep(Duration::from_secs(16).saturating_sub(buying.elapsed())).await;
     app.redis().start_again();
     let back = Instant::now();
     let paid = "SELECT count(*) FROM orders.orders WHERE state = 'paid'";
-    within(Duration::from_secs(6), "all are paid", async || {
+    within(Duration::from_secs(12), "all are paid", async || {
         (app.books().number(paid) == all).then_some(())
     })
     .await;
