@@ -50,6 +50,7 @@ mod engine;
 mod fault;
 #[cfg(feature = "faults")]
 mod faults;
+mod free_memory;
 mod grants;
 mod guest_log;
 mod host;

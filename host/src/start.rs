@@ -22,6 +22,7 @@ use crate::code::Code;
 use crate::component::{Component, Instances};
 use crate::engine::Heartbeat;
 use crate::fault::StartError;
+use crate::free_memory;
 use crate::grants::Grants;
 use crate::host::{Host, Parts};
 use crate::http::pool::HttpPool;
@@ -54,6 +55,7 @@ pub(crate) async fn start(
     #[cfg(not(feature = "faults"))]
     let code = make()?;
     let linked = code.link(&plan.components).await?;
+    free_memory::give_back();
     // In a simulation nothing comes from another thread.
     let heartbeat = match builder.world.is_simulated() {
         true => None,
