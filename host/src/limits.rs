@@ -10,6 +10,10 @@ pub const INSTANCE_MEMORY_BYTES: usize = 128 * 1024 * 1024;
 /// pooling allocator (see `POOL_MEMORIES`), and sixteen requests share one instance.
 pub const INSTANCES: u32 = 256;
 
+/// Of these, instances of one component: a burst on one leaves room for the others, above all for those that it
+/// calls. Together they take `INSTANCE_CONCURRENCY` times as many requests.
+pub const INSTANCES_EACH: u32 = 64;
+
 /// Linear memories in the pool: a service and one composed dependency for every instance. Each slot
 /// reserves 4 GiB of address space, so one host reserves 2 TiB of the 128 TiB a process has; that
 /// leaves room for dozens of hosts in one test process.

@@ -1,4 +1,5 @@
-//! Room for instances: how many the host has at once, who waits for one, and who gives way.
+//! Room for instances: how many there are at once, in the host and of one component; who waits for room, and
+//! who makes some.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,9 +11,16 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::limits::INSTANCE_WAIT;
 
-/// Shared by all components of a host.
+/// The seats of one component, among those of the host. A component that is called by another always finds
+/// some, however many the other has taken.
 pub(crate) struct Room {
-    seats: Arc<Semaphore>,
+    own: Arc<Seats>,
+    host: Arc<Seats>,
+}
+
+/// A number of seats.
+pub(crate) struct Seats {
+    free: Arc<Semaphore>,
     waiting: AtomicUsize,
     /// Told once for each one that waits.
     wanted: Arc<Notify>,
@@ -20,43 +28,60 @@ pub(crate) struct Room {
 
 /// The place of one instance. To be dropped after the instance: until then the memory is taken.
 pub(crate) struct Seat {
-    _permit: OwnedSemaphorePermit,
+    _own: OwnedSemaphorePermit,
+    _host: OwnedSemaphorePermit,
 }
 
-/// The host has as many instances as it may.
+/// There are as many instances as there may be.
 #[derive(Debug, thiserror::Error)]
 #[error("no room for another instance within {INSTANCE_WAIT:?}")]
 pub(crate) struct NoRoom;
 
 impl Room {
-    pub fn new(seats: u32) -> Arc<Self> {
-        Arc::new(Self {
-            seats: Arc::new(Semaphore::new(seats as usize)),
-            waiting: AtomicUsize::new(0),
-            wanted: Arc::new(Notify::new()),
-        })
+    /// So many seats of the host's at most.
+    pub fn new(own: u32, host: Arc<Seats>) -> Arc<Self> {
+        let own = Seats::new(own);
+        Arc::new(Self { own, host })
     }
 
-    /// A seat, as soon as there is one. When there is none, one idle instance is asked to go.
+    /// A seat, as soon as there is one.
     pub async fn enter(&self) -> Result<Seat, NoRoom> {
-        if let Ok(permit) = self.seats.clone().try_acquire_owned() {
-            return Ok(Seat { _permit: permit });
-        }
-        let _waiting = Waiting::new(&self.waiting);
-        self.wanted.notify_one();
-        tokio::time::timeout(INSTANCE_WAIT, self.seats.clone().acquire_owned())
-            .await
-            .map_err(|_| NoRoom)?
-            .map(|permit| Seat { _permit: permit })
-            .map_err(|_| NoRoom)
+        let enter = async {
+            Some(Seat {
+                _own: self.own.take().await?,
+                _host: self.host.take().await?,
+            })
+        };
+        let seat = tokio::time::timeout(INSTANCE_WAIT, enter).await;
+        seat.ok().flatten().ok_or(NoRoom)
     }
 
     /// For one instance without work; drop it when there is work again.
-    pub fn idler(self: &Arc<Self>) -> Idler {
-        Idler {
-            room: self.clone(),
-            told: Box::pin(self.wanted.clone().notified_owned()),
+    pub fn idler(&self) -> Idler {
+        Idler([&self.own, &self.host].map(|seats| Call {
+            seats: seats.clone(),
+            told: Box::pin(seats.wanted.clone().notified_owned()),
+        }))
+    }
+}
+
+impl Seats {
+    pub fn new(count: u32) -> Arc<Self> {
+        Arc::new(Self {
+            free: Arc::new(Semaphore::new(count as usize)),
+            waiting: AtomicUsize::new(0),
+            wanted: Arc::default(),
+        })
+    }
+
+    /// Takes one. When there is none, one idle instance is asked to go.
+    async fn take(&self) -> Option<OwnedSemaphorePermit> {
+        if let Ok(permit) = self.free.clone().try_acquire_owned() {
+            return Some(permit);
         }
+        let _waiting = Waiting::new(&self.waiting);
+        self.wanted.notify_one();
+        self.free.clone().acquire_owned().await.ok()
     }
 }
 
@@ -76,9 +101,11 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Resolves when somebody waits for room and this instance is the one to make some.
-pub(crate) struct Idler {
-    room: Arc<Room>,
+/// Resolves when somebody waits for a seat and this instance is the one to leave its own.
+pub(crate) struct Idler([Call; 2]);
+
+struct Call {
+    seats: Arc<Seats>,
     told: Pin<Box<OwnedNotified>>,
 }
 
@@ -86,13 +113,15 @@ impl Future for Idler {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        // Registered before the look at the count: who begins to wait in between tells us.
-        if self.told.as_mut().poll(context).is_ready()
-            || self.room.waiting.load(Ordering::SeqCst) > 0
-        {
-            return Poll::Ready(());
+        let mut is_called = |call: &mut Call| {
+            // Registered before the look at the count: who begins to wait in between tells us.
+            call.told.as_mut().poll(context).is_ready()
+                || call.seats.waiting.load(Ordering::SeqCst) > 0
+        };
+        match self.0.iter_mut().any(&mut is_called) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
         }
-        Poll::Pending
     }
 }
 
@@ -102,30 +131,35 @@ mod tests {
 
     use super::*;
 
+    fn room(own: u32, host: u32) -> Arc<Room> {
+        Room::new(own, Seats::new(host))
+    }
+
     #[tokio::test]
     async fn one_idle_instance_goes_for_each_that_waits() {
-        let room = Room::new(2);
-        let seats = [room.enter().await.unwrap(), room.enter().await.unwrap()];
-        let mut idle = [room.idler(), room.idler()];
-        assert!(idle.iter_mut().all(|idle| idle.now_or_never().is_none()));
-        let third = tokio::spawn({
-            let room = room.clone();
-            async move { room.enter().await }
-        });
-        let [first, second] = &mut idle;
-        tokio::select! {
-            () = first => {}
-            () = second => {}
+        for room in [room(2, 10), room(10, 2)] {
+            let seats = [room.enter().await.unwrap(), room.enter().await.unwrap()];
+            let mut idle = [room.idler(), room.idler()];
+            assert!(idle.iter_mut().all(|idle| idle.now_or_never().is_none()));
+            let third = tokio::spawn({
+                let room = room.clone();
+                async move { room.enter().await }
+            });
+            let [first, second] = &mut idle;
+            tokio::select! {
+                () = first => {}
+                () = second => {}
+            }
+            drop(seats);
+            third.await.unwrap().unwrap();
+            let left = [room.idler(), room.idler()];
+            assert!(left.into_iter().all(|idle| idle.now_or_never().is_none()));
         }
-        drop(seats);
-        third.await.unwrap().unwrap();
-        let left = [room.idler(), room.idler()];
-        assert!(left.into_iter().all(|idle| idle.now_or_never().is_none()));
     }
 
     #[tokio::test]
     async fn who_becomes_idle_while_others_wait_goes_at_once() {
-        let room = Room::new(1);
+        let room = room(1, 1);
         let seat = room.enter().await.unwrap();
         let waiting = [room.enter(), room.enter()].map(Box::pin);
         let mut waiting = futures::future::join_all(waiting);
@@ -141,9 +175,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_waits_without_end() {
-        let room = Room::new(1);
-        let _seat = room.enter().await.unwrap();
-        assert!(room.enter().await.is_err());
+    async fn one_component_does_not_take_all_the_room_and_nobody_waits_without_end() {
+        let host = Seats::new(2);
+        let [first, second] = [(); 2].map(|()| Room::new(1, host.clone()));
+        let _seat = first.enter().await.unwrap();
+        assert!(first.enter().await.is_err());
+        let _seat = second.enter().await.unwrap();
+        let third = Room::new(1, host);
+        assert!(third.enter().await.is_err());
     }
 }

@@ -28,10 +28,10 @@ use crate::host::{Host, Parts};
 use crate::http::pool::HttpPool;
 use crate::http::routes::Routes;
 use crate::http::server::{self, NO_CLIENT};
-use crate::limits::{INSTANCES, REDIS_START_WAIT};
+use crate::limits::{INSTANCES, INSTANCES_EACH, REDIS_START_WAIT};
 use crate::plan::{ComponentPlan, Plan, Subscription};
 use crate::redis::Connections;
-use crate::room::Room;
+use crate::room::{Room, Seats};
 use crate::state::HostState;
 use crate::stop::{self, Stop};
 use crate::tick::{TickPlan, Ticker};
@@ -151,7 +151,7 @@ fn components(
     timeout: Duration,
     app: &Weak<App>,
 ) -> BTreeMap<Arc<str>, Arc<Component>> {
-    let room = Room::new(INSTANCES);
+    let seats = Seats::new(INSTANCES);
     let mut components = BTreeMap::new();
     for (plan, pre) in plans {
         let (id, is_background) = (plan.id.clone(), plan.is_background);
@@ -167,7 +167,7 @@ fn components(
                 hosts: plan.hosts,
                 redis: shared.redis.clone(),
             }),
-            room: room.clone(),
+            room: Room::new(INSTANCES_EACH, seats.clone()),
             memory_bytes: shared.memory_bytes,
             app: app.clone(),
             pre,

@@ -76,6 +76,10 @@ async fn execute(
             return outcome;
         }
         session.wait_for_turn(&sql).await;
+        // Its turn has come, and often the lock is free: no need for another thread.
+        if let Some(outcome) = session.run_quickly(&sql, run) {
+            return outcome;
+        }
         let work = move || {
             let run = |connection: &_| query::run(connection, &sql, &parameters);
             session.run(&sql, run)

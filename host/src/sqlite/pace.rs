@@ -9,6 +9,9 @@ use rusqlite::Connection;
 
 use crate::limits::{KNOWN_STATEMENTS, QUICK_STATEMENT};
 
+/// So many quick runs in a row are a rule.
+const ALWAYS: u8 = 8;
+
 /// What is known of the statements of one database.
 #[derive(Default)]
 pub(super) struct Pace {
@@ -18,10 +21,21 @@ pub(super) struct Pace {
 /// What is known of a statement that ran.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Known {
-    /// How it was when it last ran.
-    pub is_quick: bool,
+    /// How often it was quick since it last was not; counted up to [`ALWAYS`].
+    quick: u8,
     /// It changes nothing and takes no lock to write.
     pub reads: bool,
+}
+
+impl Known {
+    /// As it was when it last ran.
+    pub fn is_quick(&self) -> bool {
+        self.quick > 0
+    }
+
+    pub fn is_always_quick(&self) -> bool {
+        self.quick == ALWAYS
+    }
 }
 
 impl Pace {
@@ -33,8 +47,11 @@ impl Pace {
 
     /// Remembers how long the statement took. `before` is what was known of it.
     pub fn learn(&self, connection: &Connection, sql: &str, before: Option<Known>, took: Duration) {
-        let is_quick = took <= QUICK_STATEMENT;
-        if before.is_some_and(|before| before.is_quick == is_quick) {
+        let quick = match took <= QUICK_STATEMENT {
+            true => before.map_or(1, |before| ALWAYS.min(before.quick + 1)),
+            false => 0,
+        };
+        if before.is_some_and(|before| before.quick == quick) {
             return;
         }
         let reads = before.map_or_else(|| reads(connection, sql), |before| before.reads);
@@ -43,7 +60,7 @@ impl Pace {
         if known.len() >= KNOWN_STATEMENTS {
             known.clear();
         }
-        known.insert(sql.to_owned(), Known { is_quick, reads });
+        known.insert(sql.to_owned(), Known { quick, reads });
     }
 }
 
@@ -53,13 +70,23 @@ pub(super) fn reads(connection: &Connection, sql: &str) -> bool {
     statement.is_ok_and(|statement| statement.readonly())
 }
 
+/// Whether the statement begins a transaction.
+pub(super) fn begins_transaction(sql: &str) -> bool {
+    starts_with_one_of(sql, &["BEGIN"])
+}
+
 /// Whether the statement ends a transaction: that may wait for the disk, and lets the next writer in.
 pub(super) fn ends_transaction(sql: &str) -> bool {
-    let sql = sql.trim_start();
-    ["COMMIT", "END", "RELEASE", "ROLLBACK"].iter().any(|end| {
-        sql.get(..end.len())
-            .is_some_and(|word| word.eq_ignore_ascii_case(end))
-    })
+    starts_with_one_of(sql, &["COMMIT", "END", "RELEASE", "ROLLBACK"])
+}
+
+fn starts_with_one_of(sql: &str, words: &[&str]) -> bool {
+    let sql = sql.trim_start().as_bytes();
+    let begins = |word: &&str| {
+        sql.get(..word.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    words.iter().any(begins)
 }
 
 #[cfg(test)]
@@ -71,12 +98,20 @@ mod tests {
         let connection = Connection::open_in_memory().unwrap();
         let (pace, sql) = (Pace::default(), "SELECT 1");
         assert_eq!(pace.of(sql), None);
-        for (millis, is_quick) in [(0, true), (10, false), (0, true)] {
+        let mut run = |millis| {
             let took = Duration::from_millis(millis);
             pace.learn(&connection, sql, pace.of(sql), took);
-            let reads = true;
-            assert_eq!(pace.of(sql), Some(Known { is_quick, reads }));
+            let known = pace.of(sql).expect("it ran");
+            assert!(known.reads);
+            (known.is_quick(), known.is_always_quick())
+        };
+        for (millis, is_quick) in [(0, true), (10, false), (0, true)] {
+            assert_eq!(run(millis), (is_quick, false));
         }
+        let last = (0..ALWAYS).map(|_| run(0)).last();
+        assert_eq!(last, Some((true, true)));
+        assert_eq!(run(10), (false, false));
+        assert_eq!(run(0), (true, false));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::limits::{RESULT_BYTES, STATEMENT_BYTES};
 /// The rows so far and how the statement ended. As in Spin, an error at any point, even in preparing,
 /// comes after the rows.
 #[derive(Default)]
-pub(super) struct Outcome {
+pub(crate) struct Outcome {
     pub columns: Vec<String>,
     pub rows: Vec<RowResult>,
     pub end: Option<Error>,

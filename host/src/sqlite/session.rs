@@ -2,12 +2,13 @@
 //! to write.
 
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::pace::{Known, ends_transaction, reads};
+use super::pace::{Known, begins_transaction, ends_transaction, reads};
 use super::pool::{Database, Link, lock};
+use super::query::Outcome;
 use super::turn::Turn;
 
 /// The use of one connection by one handle. The connection goes back to the pool when the last user, the
@@ -39,30 +40,36 @@ impl Session {
         use_link(&lock(&self.link), use_it)
     }
 
-    /// What runs quickly enough for the thread that asks; `None` for what had better run on another.
-    pub fn run_quickly<R>(&self, sql: &str, run: impl FnOnce(&Connection) -> R) -> Option<R> {
-        let known = self.database.pace.of(sql);
-        let Some(Known {
-            is_quick: true,
-            reads,
-        }) = known
-        else {
-            return None;
-        };
-        if ends_transaction(sql) {
-            return None;
-        }
-        let turn = lock(&self.turn);
+    /// Runs a statement on the thread that asks, if it is quick and waits for nobody; `None` for what had better run
+    /// on another.
+    pub fn run_quickly(
+        &self,
+        sql: &str,
+        run: impl FnOnce(&Connection) -> Outcome,
+    ) -> Option<Outcome> {
+        let known = self.database.pace.of(sql).filter(Known::is_quick)?;
+        let mut turn = lock(&self.turn);
         // Somebody else's statement on the same handle would have to be waited for.
         let link = self.link.try_lock().ok()?;
         use_link(&link, |connection| {
-            let waits = if connection.is_autocommit() {
-                !reads
-            } else {
-                // A transaction that may still have to ask for the lock.
-                turn.is_none()
+            let is_outside = connection.is_autocommit();
+            let takes_lock = is_outside && !known.reads;
+            // A transaction without its turn may still have to ask for the lock.
+            let waits = turn.is_none() && (takes_lock || !is_outside);
+            // Once is no rule: a commit that had nothing to write out says nothing of the next.
+            let commits = ends_transaction(sql) || takes_lock && !begins_transaction(sql);
+            if waits || commits && !known.is_always_quick() {
+                return None;
+            }
+            let run = |connection: &_| self.timed(connection, sql, Some(known), run);
+            let outcome = match takes_lock {
+                true => without_patience(connection, run)?,
+                false => run(connection),
             };
-            (!waits).then(|| self.timed(connection, sql, known, run))
+            if connection.is_autocommit() {
+                turn.take();
+            }
+            Some(outcome)
         })
     }
 
@@ -131,6 +138,21 @@ impl Drop for Session {
             self.database.give_back(link);
         }
     }
+}
+
+/// Runs it with no time to wait for a lock; `None` if it would have had to.
+fn without_patience(
+    connection: &Connection,
+    run: impl FnOnce(&Connection) -> Outcome,
+) -> Option<Outcome> {
+    let mut patience = connection.prepare_cached("PRAGMA busy_timeout").ok()?;
+    let patience: u32 = patience.query_row([], |row| row.get(0)).ok()?;
+    connection.busy_timeout(Duration::ZERO).ok()?;
+    let outcome = run(connection);
+    // It only stores a number; and what has run must not be run again.
+    let patience = Duration::from_millis(patience.into());
+    connection.busy_timeout(patience).ok();
+    (!outcome.busy).then_some(outcome)
 }
 
 fn use_link<R>(link: &Option<Link>, use_it: impl FnOnce(&Connection) -> R) -> R {
