@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use crate::limits::{KNOWN_STATEMENTS, QUICK_STATEMENT};
 
 /// So many quick runs in a row are a rule.
-const ALWAYS: u8 = 8;
+pub(super) const ALWAYS: u8 = 8;
 
 /// What is known of the statements of one database.
 #[derive(Default)]
@@ -98,7 +98,7 @@ mod tests {
         let connection = Connection::open_in_memory().unwrap();
         let (pace, sql) = (Pace::default(), "SELECT 1");
         assert_eq!(pace.of(sql), None);
-        let mut run = |millis| {
+        let run = |millis| {
             let took = Duration::from_millis(millis);
             pace.learn(&connection, sql, pace.of(sql), took);
             let known = pace.of(sql).expect("it ran");

@@ -170,3 +170,102 @@ fn forget_last_insert(connection: &Connection) {
     // SAFETY: the handle is valid as long as `connection` is, and the call only stores a number.
     unsafe { rusqlite::ffi::sqlite3_set_last_insert_rowid(connection.handle(), 0) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::pace::ALWAYS;
+    use super::super::query;
+    use super::super::turn::Writers;
+    use super::*;
+    use crate::runtime_config::Place;
+
+    /// Two hosts on one file: neither knows the other's writers.
+    fn two_hosts() -> [Arc<Session>; 2] {
+        let file = crate::test_folder("session").join("a.db");
+        [(); 2].map(|()| {
+            let database = Database::new(Place::File(file.clone()), Writers::default());
+            Arc::new(database).new_session().unwrap()
+        })
+    }
+
+    /// `None` when it has not run.
+    fn quickly(session: &Session, sql: &str) -> Option<()> {
+        let outcome = session.run_quickly(sql, |connection| query::run(connection, sql, &[]))?;
+        assert!(outcome.end.is_none(), "{sql}: {:?}", outcome.end);
+        Some(())
+    }
+
+    fn slowly(session: &Session, sql: &str) {
+        let outcome = session.run(sql, |connection| query::run(connection, sql, &[]));
+        assert!(outcome.end.is_none(), "{sql}: {:?}", outcome.end);
+    }
+
+    fn set_up(session: &Session) {
+        for sql in [
+            "PRAGMA journal_mode = WAL",
+            "PRAGMA synchronous = OFF",
+            "PRAGMA busy_timeout = 4321",
+            "CREATE TABLE IF NOT EXISTS t (x)",
+        ] {
+            slowly(session, sql);
+        }
+    }
+
+    async fn begin(session: &Session) -> Option<()> {
+        session.wait_for_turn("BEGIN IMMEDIATE").await;
+        quickly(session, "BEGIN IMMEDIATE")
+    }
+
+    #[tokio::test]
+    async fn a_transaction_is_quick_once_its_statements_always_were() {
+        let [session, _] = two_hosts();
+        set_up(&session);
+        let transaction = ["BEGIN IMMEDIATE", "INSERT INTO t VALUES (1)", "COMMIT"];
+        // However long this machine takes: they count as quick.
+        let learn = |sql| {
+            session.with(|connection| {
+                let pace = &session.database.pace;
+                pace.learn(connection, sql, pace.of(sql), Duration::ZERO);
+            });
+        };
+        for _ in 0..=ALWAYS {
+            transaction.into_iter().for_each(learn);
+        }
+        assert!(
+            quickly(&session, "BEGIN IMMEDIATE").is_none(),
+            "no turn yet"
+        );
+        begin(&session).await.expect("quick");
+        let [_, insert, commit] = transaction;
+        quickly(&session, insert).expect("quick");
+        learn(commit);
+        quickly(&session, commit).expect("always quick");
+        assert!(lock(&session.turn).is_none(), "the next has its turn");
+        assert!(quickly(&session, insert).is_none(), "no turn any more");
+    }
+
+    #[tokio::test]
+    async fn a_lock_of_another_host_is_waited_for_on_another_thread() {
+        let [session, other] = two_hosts();
+        set_up(&session);
+        set_up(&other);
+        slowly(&session, "BEGIN IMMEDIATE");
+        slowly(&session, "ROLLBACK");
+        session.with(|connection| {
+            let pace = &session.database.pace;
+            let sql = "BEGIN IMMEDIATE";
+            pace.learn(connection, sql, pace.of(sql), Duration::ZERO);
+        });
+        slowly(&other, "BEGIN IMMEDIATE");
+        let begun = Instant::now();
+        assert!(begin(&session).await.is_none());
+        assert!(begun.elapsed() < Duration::from_secs(2));
+        assert!(lock(&session.turn).is_some(), "it keeps its turn");
+        let patience = session.with(|connection| {
+            connection.query_row("PRAGMA busy_timeout", [], |row| row.get::<_, u32>(0))
+        });
+        assert_eq!(patience, Ok(4321), "as the guest had it");
+        slowly(&other, "COMMIT");
+        slowly(&session, "BEGIN IMMEDIATE");
+    }
+}
