@@ -1,5 +1,6 @@
 //! The application as `spin.toml` describes it (Spin manifest version 2).
 
+mod names;
 mod read;
 
 use std::collections::BTreeMap;

@@ -10,7 +10,8 @@ use super::{
 };
 use crate::fault::Faults;
 use crate::section::Section;
-use crate::variables::check_name;
+
+use super::names::{check_component, check_label, check_variable};
 
 /// The names of grants that a dependency may inherit, as in Spin.
 const INHERITABLE: [&str; 7] = [
@@ -75,6 +76,9 @@ fn manifest(mut root: Section<'_>, dir: PathBuf) -> Manifest {
         }
     }
     for (name, section) in root.named("component") {
+        if let Err(reason) = check_component(&name) {
+            section.fault(reason);
+        }
         let component = component(section, &manifest.dir);
         manifest.components.insert(name, component);
     }
@@ -141,7 +145,7 @@ fn tick(mut section: Section<'_>) -> Option<Tick> {
 }
 
 fn variable(name: &str, mut section: Section<'_>) -> Variable {
-    if let Err(reason) = check_name(name) {
+    if let Err(reason) = check_variable(name) {
         section.fault(reason);
     }
     let default = section.string("default");
@@ -217,6 +221,14 @@ fn trigger_component(section: &mut Section<'_>) -> Option<String> {
     }
 }
 
+fn labels(section: &mut Section<'_>, key: &str) -> Vec<String> {
+    let labels = section.strings(key);
+    for label in &labels {
+        section.faults().take(check_label(label));
+    }
+    labels
+}
+
 fn component(mut section: Section<'_>, dir: &Path) -> Component {
     let source = match section.value("source") {
         Some(Value::String(path)) => dir.join(path),
@@ -231,7 +243,7 @@ fn component(mut section: Section<'_>, dir: &Path) -> Component {
     };
     let variables = section.string_map("variables");
     for name in variables.keys() {
-        section.faults().take(check_name(name));
+        section.faults().take(check_variable(name));
     }
     let inherit_by_default = section
         .boolean("dependencies_inherit_configuration")
@@ -247,8 +259,8 @@ fn component(mut section: Section<'_>, dir: &Path) -> Component {
         variables,
         environment: section.string_map("environment"),
         allowed_outbound_hosts: section.strings("allowed_outbound_hosts"),
-        key_value_stores: section.strings("key_value_stores"),
-        sqlite_databases: section.strings("sqlite_databases"),
+        key_value_stores: labels(&mut section, "key_value_stores"),
+        sqlite_databases: labels(&mut section, "sqlite_databases"),
         dependencies,
     };
     for known in ["description", "tool"] {

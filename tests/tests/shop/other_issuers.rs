@@ -29,7 +29,7 @@ fn trusting(issuer: &Issuer, more: Value) -> Vec<(&'static str, String)> {
     }
     vec![
         ("trusted_issuers", json!([entry]).to_string()),
-        ("issuer_host_2", issuer.url().to_owned()),
+        ("issuer_host_b", issuer.url().to_owned()),
         ("issuer_refetch_seconds", "2".to_owned()),
     ]
 }

@@ -22,7 +22,7 @@ impl Setting {
         let issuer = Issuer::start().await;
         let app = App::start_with(&[
             ("providers", &issuer.as_provider()),
-            ("issuer_host_1", issuer.url()),
+            ("issuer_host_a", issuer.url()),
             ("issuer_refetch_seconds", "1"),
         ])
         .await;
@@ -179,7 +179,7 @@ async fn over_https_the_sign_ins_cookie_is_secure_and_the_way_back_is_the_issuer
     entry.remove("redirect_uri");
     let app = App::start_with(&[
         ("providers", &provider.to_string()),
-        ("issuer_host_3", issuer.url()),
+        ("issuer_host_c", issuer.url()),
         ("issuer", "https://shop.example/"),
     ])
     .await;

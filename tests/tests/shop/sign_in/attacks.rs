@@ -121,8 +121,8 @@ async fn a_state_of_one_provider_is_none_of_another() {
     providers.extend(serde_json::from_str::<Vec<Value>>(&other).expect("JSON"));
     let app = App::start_with(&[
         ("providers", &json!(providers).to_string()),
-        ("issuer_host_1", one.url()),
-        ("issuer_host_2", two.url()),
+        ("issuer_host_a", one.url()),
+        ("issuer_host_b", two.url()),
     ])
     .await;
     let mut browser = Browser::new(app.address());
@@ -261,7 +261,7 @@ async fn a_provider_that_is_not_what_it_should_be_is_not_asked_and_its_users_com
         issuer.set().document = change.clone();
         let app = App::start_with(&[
             ("providers", &issuer.as_provider()),
-            ("issuer_host_1", issuer.url()),
+            ("issuer_host_a", issuer.url()),
         ])
         .await;
         let answer = Browser::new(app.address()).open(LOGIN).await;
