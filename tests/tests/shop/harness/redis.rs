@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// Debian's package puts it here.
@@ -93,10 +94,17 @@ impl Drop for RedisServer {
     }
 }
 
-/// A port that nobody listens on just now.
+/// A port that nobody listens on just now, below those that systems give out by themselves. Tests run side by side, each
+/// in a process of its own: no two have the same ports, so that none meets the shop of another.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("it has an address").port()
+    const EACH: u32 = 10;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let first = 10_000 + std::process::id() % 2_000 * EACH;
+    (0..EACH)
+        .map(|_| first + NEXT.fetch_add(1, Ordering::Relaxed) % EACH)
+        .filter_map(|port| u16::try_from(port).ok())
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("a free port")
 }
 
 /// Publishes a message.

@@ -96,6 +96,9 @@ fn variable(setting: &Setting, name: &str) -> String {
 fn spawn(setting: &Setting, address: SocketAddr, redis: &str) -> Child {
     let root = workspace::root();
     std::fs::create_dir_all(setting.folder.join(".wasmart")).expect("a folder");
+    // A copy, as Spin has the key-value stores beside it: each shop its own.
+    let config = setting.folder.join("runtime-config.toml");
+    std::fs::copy(root.join("runtime-config.toml"), &config).expect("a copy");
     let log = File::options()
         .create(true)
         .append(true)
@@ -108,7 +111,7 @@ fn spawn(setting: &Setting, address: SocketAddr, redis: &str) -> Child {
         .arg("--from")
         .arg(setting.manifest())
         .arg("--runtime-config-file")
-        .arg(root.join("runtime-config.toml"))
+        .arg(config)
         .arg("--state-dir")
         .arg(setting.folder.join("state"))
         .args(["--quiet", "--listen", &address.to_string()])
