@@ -1,10 +1,10 @@
 //! Changes to the databases of a shop that stands still: what a crash, an older version or a wrong clock
-//! would have left there.
+//! would have left there; and a hold on those of one that runs.
 
 use rusqlite::{Connection, params};
 use serde_json::json;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A day.
 pub const DAY_MS: i64 = 86_400_000;
@@ -21,6 +21,19 @@ pub fn now_ms() -> i64 {
 pub fn open(databases: &Path, service: &str) -> Connection {
     let path = databases.join(format!("{service}.db"));
     Connection::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Takes the right to write in the database of a service that runs, until what is given is dropped.
+///
+/// # Panics
+/// When nobody lets go of it for ten seconds.
+pub fn lock(databases: &Path, service: &str) -> Connection {
+    let connection = open(databases, service);
+    let taken = connection
+        .busy_timeout(Duration::from_secs(10))
+        .and_then(|()| connection.execute_batch("BEGIN IMMEDIATE"));
+    taken.unwrap_or_else(|error| panic!("{service}: {error}"));
+    connection
 }
 
 /// A row of the outbox of orders, sent so often and due then.
