@@ -75,9 +75,10 @@ async fn execute(
         if let Some(outcome) = session.run_quickly(&sql, run) {
             return outcome;
         }
-        session.wait_for_turn(&sql).await;
-        // Its turn has come, and often the lock is free: no need for another thread.
-        if let Some(outcome) = session.run_quickly(&sql, run) {
+        // When its turn has come, the lock is often free: no need for another thread.
+        if session.wait_for_turn(&sql).await
+            && let Some(outcome) = session.run_quickly(&sql, run)
+        {
             return outcome;
         }
         let work = move || {

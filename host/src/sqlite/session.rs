@@ -74,8 +74,8 @@ impl Session {
     }
 
     /// Waits for the turn to write, if the statement needs it: it may write, outside of a transaction, or begins
-    /// one that may.
-    pub async fn wait_for_turn(&self, sql: &str) {
+    /// one that may. Gives whether it has it now and had not before.
+    pub async fn wait_for_turn(&self, sql: &str) -> bool {
         let known = self.database.pace.of(sql);
         let wants_to_write = |connection: &Connection| {
             let reads = || known.map_or_else(|| reads(connection, sql), |known| known.reads);
@@ -86,10 +86,13 @@ impl Session {
             let holds = lock(&self.turn).is_some();
             !holds && link.is_ok_and(|link| use_link(&link, wants_to_write))
         };
-        if wants {
-            let turn = self.database.writers.turn().await;
-            *lock(&self.turn) = turn;
+        if !wants {
+            return false;
         }
+        let turn = self.database.writers.turn().await;
+        let mut held = lock(&self.turn);
+        *held = turn;
+        held.is_some()
     }
 
     /// Runs the statement and remembers how long that took. After it, or after the transaction that it is part of,
