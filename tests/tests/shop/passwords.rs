@@ -128,38 +128,43 @@ async fn the_time_of_a_refusal_tells_nothing() {
     let mut app = App::start_with(&[("trusted_proxies", "127.0.0.0/8")]).await;
     let (ann, bob) = (app.customer().await, app.customer().await);
     let logins = [&ann.email, &bob.email, "nobody@example.com", "nobody"];
-    let mut networks = 1..=255;
-    let mut medians = async |app: &App| {
-        let mut times = [const { Vec::new() }; 4];
+    let mut networks =
+        (0..=u8::MAX).flat_map(|high| (0..=u8::MAX).map(move |low| format!("10.0.{high}.{low}")));
+    // What each takes at its quickest: the rest is the machine's.
+    let mut quickest = async |app: &App| {
+        let mut times = [u128::MAX; 4];
         for _ in 0..9 {
             // In turns, so that whatever else the machine does befalls all of them.
-            for (login, times) in logins.iter().zip(&mut times) {
-                let network = networks.next().unwrap_or_default();
-                let somebody = app.anonymous().from(&format!("192.0.2.{network}"));
+            for (login, time) in logins.iter().zip(&mut times) {
+                let network = networks.next().expect("fewer tries");
+                let somebody = app.anonymous().from(&network);
                 let body = json!({"login": login, "password": "wrong password"});
                 let begun = Instant::now();
                 somebody.post("/auth/login", &body).await.expect(401);
-                times.push(begun.elapsed().as_millis());
+                *time = begun.elapsed().as_millis().min(*time);
             }
         }
-        times.map(|mut times| {
-            times.sort_unstable();
-            times[times.len() / 2]
-        })
+        times
     };
-    let alike = |medians: [u128; 4]| {
-        println!("ms to refuse ann, bob and two that are nobody: {medians:?}");
-        let [shortest, longest] = [medians.iter().min(), medians.iter().max()];
-        assert!(
-            longest < shortest.map(|ms| ms * 3 / 2 + 10).as_ref(),
-            "{medians:?}"
-        );
+    let mut alike = async |app: &App| {
+        let mut seen = vec![];
+        // A busy machine may favour one of them for a while, but not always.
+        for _ in 0..5 {
+            let times = quickest(app).await;
+            println!("ms to refuse ann, bob and two that are nobody: {times:?}");
+            let [shortest, longest] = [times.iter().min(), times.iter().max()];
+            if longest < shortest.map(|ms| ms * 5 / 4 + 5).as_ref() {
+                return;
+            }
+            seen.push(times);
+        }
+        panic!("{seen:?}");
     };
-    alike(medians(&app).await);
+    alike(&app).await;
     // Nor does it when one of them was brought along from elsewhere, with a hash that costs more.
     app.restart_after(|databases| set_hash(databases, &bob.email, DEAR_BCRYPT))
         .await;
-    alike(medians(&app).await);
+    alike(&app).await;
     app.finish().await;
 }
 
