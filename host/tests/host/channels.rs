@@ -63,9 +63,9 @@ async fn one_message_at_a_time_for_each_component_and_channel() {
 async fn two_channels_of_one_component_do_not_wait_for_each_other() {
     let second = "[[trigger.redis]]\nchannel = 'd'\ncomponent = 'probe'";
     let app = App::new(LISTENS).with(second).start().await;
-    app.host.publish("c", "slow 500").await.unwrap();
+    app.host.publish("c", "slow 1500").await.unwrap();
     app.host.publish("d", "quick").await.unwrap();
-    assert_eq!(app.messages(2).await, ["quick", "slow 500"]);
+    assert_eq!(app.messages(2).await, ["quick", "slow 1500"]);
 }
 
 #[tokio::test]

@@ -135,7 +135,7 @@ async fn a_body_is_streamed_as_it_comes() {
     let mut response = app.client.get(app.url("/do/stream")).send().await.unwrap();
     assert_eq!(response.chunk().await.unwrap().unwrap(), "one ");
     assert!(
-        begun.elapsed() < Duration::from_millis(150),
+        begun.elapsed() < Duration::from_millis(900),
         "the first part came late"
     );
     assert_eq!(response.text().await.unwrap(), "two three");
@@ -157,12 +157,12 @@ async fn answers_on_a_kept_connection_do_not_stall() {
         .await
         .unwrap();
     let begun = std::time::Instant::now();
-    for _ in 0..50 {
+    for _ in 0..200 {
         app.probe("kv/get?store=default&key=a").await.unwrap();
     }
-    // A delayed acknowledgement for each would take two seconds.
+    // A delayed acknowledgement for each would take eight seconds.
     assert!(
-        begun.elapsed() < Duration::from_secs(1),
+        begun.elapsed() < Duration::from_secs(4),
         "{:?}",
         begun.elapsed()
     );

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::app::App;
 
-const TIMEOUT: Duration = Duration::from_millis(800);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_endless_loop_ends_in_a_timeout_and_others_go_on() {
@@ -69,7 +69,7 @@ async fn many_requests_at_once_share_instances() {
         assert_eq!(status, 200);
     }
     assert!(
-        begun.elapsed() < Duration::from_secs(3),
+        begun.elapsed() < Duration::from_secs(8),
         "{:?}",
         begun.elapsed()
     );

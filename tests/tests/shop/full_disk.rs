@@ -12,6 +12,7 @@ use crate::harness::{Actor, Answer};
 use futures::future::join_all;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Past the limit a process is sent SIGXFSZ and, if it ignores that, told so by the write.
@@ -73,8 +74,12 @@ async fn a_full_disk_is_owned_up_to_and_survived() {
 
     // Then it is full for moments only, so that every writer is met somewhere, also a participant in the
     // middle of a saga: by turns there is room for some things and none for others.
+    let all_answered = AtomicBool::new(false);
     let full = async {
-        for moment in 0..40 {
+        for moment in 0.. {
+            if all_answered.load(Ordering::Relaxed) {
+                break;
+            }
             limit(&shop, (moment % 2 == 0).then_some(0));
             tokio::time::sleep(Duration::from_millis(5 + moment * 7 % 20)).await;
         }
@@ -84,7 +89,12 @@ async fn a_full_disk_is_owned_up_to_and_survived() {
         tokio::time::sleep(Duration::from_millis(10 * key.unsigned_abs())).await;
         try_to_order(&ann, &format!("k{key}"), &tea).await.status
     };
-    let (answers, ()) = futures::join!(join_all((0..keys).map(order)), full);
+    let orders = async {
+        let answers = join_all((0..keys).map(order)).await;
+        all_answered.store(true, Ordering::Relaxed);
+        answers
+    };
+    let (answers, ()) = futures::join!(orders, full);
     let taken = answers.iter().filter(|status| **status == 201).count();
     assert!((5..55).contains(&taken), "{taken} of {keys} were taken");
     // Nobody noticed but the clients: the process is the same.

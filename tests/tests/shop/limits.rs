@@ -4,6 +4,7 @@ use crate::harness::app::ADMIN;
 use crate::harness::process::Process;
 use crate::harness::{Actor, Answer, App};
 use futures::future::join_all;
+use std::time::Instant;
 
 const QUOTA: usize = 30;
 
@@ -28,6 +29,11 @@ async fn ask(somebody: &Actor, path: &str, times: usize) -> (usize, Option<Answe
     (granted.count(), refused)
 }
 
+/// How many more may have come free since then, one that was nearly there included.
+fn freed_since(begun: Instant) -> usize {
+    usize::try_from(begun.elapsed().as_secs() / ONE_MORE + 1).expect("few")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn beyond_the_limit_an_address_is_told_when_to_come_again() {
     let app = start().await;
@@ -42,9 +48,13 @@ async fn beyond_the_limit_an_address_is_told_when_to_come_again() {
         said(&first, "ratelimit").as_deref(),
         Some("\"default\";r=29;t=2")
     );
-    // At once, so many instances answer. One more may come free while they run.
+    // At once, so many instances answer. While they run, more may come free.
+    let begun = Instant::now();
     let (granted, refused) = ask(&somebody, "/items", 2 * QUOTA).await;
-    assert!((QUOTA - 1..=QUOTA).contains(&granted), "{granted}");
+    assert!(
+        (QUOTA - 1..QUOTA + freed_since(begun)).contains(&granted),
+        "{granted}"
+    );
     let refused = refused.expect("some were refused");
     let wait = said(&refused, "retry-after").and_then(|wait| wait.parse().ok());
     assert!((1..=ONE_MORE).contains(&wait.expect("Retry-After")));
@@ -72,21 +82,29 @@ async fn beyond_the_limit_an_address_is_told_when_to_come_again() {
 async fn nobody_gets_around_it() {
     let app = start().await;
     let network = |host: usize| app.anonymous().from(&format!("2001:db8:1:2::{host:x}"));
+    let begun = Instant::now();
     let others = (1..=2 * QUOTA).map(|host| {
         let somebody = network(host);
         async move { ask(&somebody, "/items", 1).await.0 }
     });
     // A subscriber's many addresses are one.
     let granted: usize = join_all(others).await.into_iter().sum();
-    assert!((QUOTA..=QUOTA + 1).contains(&granted), "{granted}");
+    assert!(
+        (QUOTA..=QUOTA + freed_since(begun)).contains(&granted),
+        "{granted}"
+    );
     // Paths that lead nowhere are counted together, whatever they are called.
     let somebody = app.anonymous().from("198.51.100.8");
+    let begun = Instant::now();
     let nowhere = (0..2 * QUOTA).map(|number| {
         let (somebody, path) = (somebody.clone(), format!("/items/a/b/{number}"));
         async move { ask(&somebody, &path, 1).await.0 }
     });
     let granted: usize = join_all(nowhere).await.into_iter().sum();
-    assert!((QUOTA..=QUOTA + 1).contains(&granted), "{granted}");
+    assert!(
+        (QUOTA..=QUOTA + freed_since(begun)).contains(&granted),
+        "{granted}"
+    );
     // An id that is called like a probe is none.
     let refused = ask(&somebody, "/items/health", 2 * QUOTA).await.1;
     assert!(refused.is_some(), "not counted");
@@ -103,12 +121,16 @@ async fn two_hosts_count_together() {
     let one = Process::start_with(folder.path(), &options);
     let two = Process::start_with(folder.path(), &options);
     let somebody = [&one, &two].map(|host| Actor::anonymous(host.address()));
+    let begun = Instant::now();
     let (first, second) = tokio::join!(
         ask(&somebody[0], "/items", QUOTA),
         ask(&somebody[1], "/items", QUOTA)
     );
     let granted = first.0 + second.0;
-    assert!((QUOTA..=QUOTA + 1).contains(&granted), "{granted}");
+    assert!(
+        (QUOTA..=QUOTA + freed_since(begun)).contains(&granted),
+        "{granted}"
+    );
     // What is not counted goes on.
     Actor::log_in(two.address(), ADMIN.0, ADMIN.1).await;
 }

@@ -110,7 +110,7 @@ fn stream() -> BoxBody {
             if sender.send(part).await.is_err() {
                 return;
             }
-            spin_sdk::time::sleep(Duration::from_millis(100)).await;
+            spin_sdk::time::sleep(Duration::from_millis(500)).await;
         }
     });
     box_body(body)
