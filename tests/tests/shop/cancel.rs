@@ -104,9 +104,14 @@ async fn an_order_canceled_in_any_state_ends_as_if_it_had_never_been(app: &mut A
             assert_eq!(met, state, "order {id}");
         }
     }
+    expect_as_before(app, &customer, &tea).await;
+}
+
+/// All of the money is there, and all of the 10 000 items.
+async fn expect_as_before(app: &App, customer: &Actor, item: &str) {
     app.quiet().await;
     assert_eq!(customer.balance().await, PLENTY);
-    let item = customer.item(&tea).await;
+    let item = customer.item(item).await;
     let levels = (&item["available"], &item["reserved"]);
     assert_eq!(levels, (&json!(10_000), &json!(0)));
 }
@@ -135,11 +140,7 @@ async fn an_order_canceled_at_any_moment_ends_as_if_it_had_never_been(app: &mut 
             canceled_in(&customer, &id).await;
         }
     }
-    app.quiet().await;
-    assert_eq!(customer.balance().await, PLENTY);
-    let item = customer.item(&tea).await;
-    let levels = (&item["available"], &item["reserved"]);
-    assert_eq!(levels, (&json!(10_000), &json!(0)));
+    expect_as_before(app, &customer, &tea).await;
 }
 
 async fn of_cancel_and_the_step_at_the_same_moment_one_wins(app: &mut App) {
