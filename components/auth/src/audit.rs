@@ -149,7 +149,7 @@ impl Written {
             "account": self.entry.account, "actor": self.entry.actor,
             "client": self.entry.client, "detail": self.entry.detail,
         });
-        eprintln!("{line}");
+        wasmart_service::log!("{line}");
     }
 }
 

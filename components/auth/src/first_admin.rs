@@ -24,8 +24,8 @@ pub async fn ensure() -> Result<(), Problem> {
         let fit = password_rules::check(&password, [Some(email.as_str()), None]);
         match (normalize_email(&email), fit) {
             (Ok(email), Ok(())) => make(email, &password).await?,
-            (Err(error), _) => eprintln!("no first admin: admin_email {error}"),
-            (_, Err(error)) => eprintln!("no first admin: admin_password {error}"),
+            (Err(error), _) => wasmart_service::log!("no first admin: admin_email {error}"),
+            (_, Err(error)) => wasmart_service::log!("no first admin: admin_password {error}"),
         }
     }
     DONE.store(true, Ordering::Relaxed);
@@ -64,7 +64,7 @@ async fn make(email: String, password: &str) -> Result<(), Problem> {
     };
     register::announce(&tx, registered).await?;
     tx.commit().await?;
-    eprintln!("the first admin is made");
+    wasmart_service::log!("the first admin is made");
     outbox::drain(&SERVICE).await;
     Ok(())
 }

@@ -36,7 +36,7 @@ async fn all() -> Vec<String> {
     let trusted = trusted_issuers(&text("trusted_issuers").await);
     let providers = providers(&text("providers").await);
     for fault in [trusted.as_ref().err(), providers.as_ref().err()] {
-        fault.inspect(|fault| eprintln!("{fault}"));
+        fault.inspect(|fault| wasmart_service::log!("{fault}"));
     }
     let trusted = trusted.unwrap_or_default().into_iter().map(|it| it.issuer);
     let providers = providers.unwrap_or_default().into_iter();
@@ -120,7 +120,7 @@ async fn may_ask(db: &Db, issuer: &str) -> Result<bool, DbError> {
 async fn ask(issuer: &str, known: Option<IssuerKeys>) -> Result<IssuerKeys, Problem> {
     let found = discover(issuer).await;
     if let Err(fault) = &found {
-        eprintln!("the keys of {issuer} stay as they were: {fault}");
+        wasmart_service::log!("the keys of {issuer} stay as they were: {fault}");
     }
     let known = IssuerKeys {
         issuer: issuer.to_owned(),

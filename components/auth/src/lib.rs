@@ -75,6 +75,7 @@ static SERVICE: Service = Service {
         },
     ],
     commands: &[],
+    channels: &["acks"],
 };
 
 #[http_service]

@@ -33,6 +33,7 @@ static SERVICE: Service = Service {
         },
     ],
     commands: &[],
+    channels: &["payments", "accounts", "acks"],
 };
 
 #[http_service]

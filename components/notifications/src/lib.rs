@@ -35,6 +35,7 @@ static SERVICE: Service = Service {
         },
     ],
     commands: &[],
+    channels: &["notifications", "accounts"],
 };
 
 #[http_service]

@@ -14,7 +14,7 @@ use wasmart_service::db::Db;
 use wasmart_service::guard::Caller;
 use wasmart_service::http::{Id, Input, Page, PageQuery, Params, Problem, canonical_id};
 use wasmart_service::idempotency::{Answer, Once};
-use wasmart_service::{new_id, outbox};
+use wasmart_service::{new_id, outbox, trace};
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -63,13 +63,12 @@ pub async fn create(
         return Ok(answer);
     }
     gone::refuse(&tx, &caller.id).await?;
+    let traceparent = trace::of_request(&headers);
     let new = NewOrder {
         id: &id,
         user_id: &caller.id,
         address: input.address.as_deref(),
-        traceparent: headers
-            .get("traceparent")
-            .and_then(|value| value.to_str().ok()),
+        traceparent: traceparent.as_deref(),
         lines: &lines,
     };
     let mut order = store::insert(&tx, &new).await?;

@@ -80,7 +80,7 @@ pub async fn turn_overdue() -> Result<(), DbError> {
     };
     for id in overdue {
         if let Err(error) = turn(&id).await {
-            eprintln!("overdue order {id} is not turned round, will be tried again: {error}");
+            wasmart_service::log!("overdue order {id} is not turned round, will be tried again: {error}");
         }
     }
     outbox::drain(&SERVICE).await;
@@ -106,7 +106,7 @@ pub async fn turn_overdue_now_and_then() {
         return;
     }
     if let Err(error) = turn_overdue().await {
-        eprintln!("overdue orders not turned round, will be tried again: {error}");
+        wasmart_service::log!("overdue orders not turned round, will be tried again: {error}");
     }
 }
 

@@ -168,7 +168,7 @@ pub async fn compensate(
     runner::advance(&tx, &mut order, cancel)
         .await?
         .map_err(refuse)?;
-    eprintln!("order {id} is compensated by an operator: {}", input.reason);
+    wasmart_service::log!("order {id} is compensated by an operator: {}", input.reason);
     tx.commit().await?;
     outbox::drain(&SERVICE).await;
     let db = Db::open(&SERVICE).await?;

@@ -29,6 +29,7 @@ static SERVICE: Service = Service {
         },
     ],
     commands: &[],
+    channels: &["stock_changes"],
 };
 
 #[http_service]

@@ -31,6 +31,7 @@ static SERVICE: Service = Service {
         },
     ],
     commands: &[],
+    channels: &["accounts"],
 };
 
 #[http_service]

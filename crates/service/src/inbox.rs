@@ -6,16 +6,15 @@
 
 use crate::channels;
 use crate::db::{Db, DbError, Tx};
-use crate::outbox;
+use crate::open::{ACK, open};
 use crate::{Service, clock, new_id};
+use crate::{outbox, trace};
 use std::collections::BTreeMap;
-use wasmart_contracts::envelope::{Event, Parsed, Poison, parse_batch};
+use wasmart_contracts::envelope::{Event, Parsed, Poison};
 use wasmart_contracts::messages::Ack;
 
 /// The channel on which one-way events are acknowledged.
 pub const ACKS: &str = "acks";
-/// The event type on it.
-const ACK: &str = "ack";
 
 /// What a handler did with an event.
 pub enum Handled {
@@ -75,7 +74,7 @@ pub trait Handler {
 pub fn reply(service: &Service, event: &Event, kind: &str, data: &impl serde::Serialize) -> Event {
     Event {
         causationid: Some(event.id.clone()),
-        traceparent: event.traceparent.clone(),
+        traceparent: event.traceparent.as_deref().and_then(trace::well_formed),
         ..outbox::event(
             service,
             kind,
@@ -94,10 +93,7 @@ pub async fn receive(
     message: &[u8],
     handler: &impl Handler,
 ) -> Result<(), DbError> {
-    let batch: Vec<Parsed> = parse_batch(message)
-        .into_iter()
-        .filter(|parsed| concerns(service, parsed))
-        .collect();
+    let batch = open(service, message).await?;
     if batch.is_empty() {
         return Ok(());
     }
@@ -116,19 +112,6 @@ pub async fn receive(
     answers.publish(service).await;
     outbox::drain_share(service).await;
     Ok(())
-}
-
-/// Acknowledgements go to all on one channel, and so do events for one receiver; those for others
-/// are not worth a transaction.
-fn concerns(service: &Service, parsed: &Parsed) -> bool {
-    match parsed {
-        Ok(event) if event.kind == ACK => event.subject.as_deref() == Some(&service.source()),
-        Ok(event) => event
-            .receiver
-            .as_ref()
-            .is_none_or(|receiver| *receiver == service.source()),
-        Err(_) => true,
-    }
 }
 
 async fn take_in(
@@ -185,7 +168,7 @@ async fn take_in_alone(
                 set_aside(&tx, &poison, answers).await?;
                 tx.commit().await?;
             }
-            Err(error) => eprintln!("an event is left to come again: {error}"),
+            Err(error) => log!("an event is left to come again: {error}"),
         },
     }
     Ok(())
@@ -232,7 +215,7 @@ async fn set_aside(tx: &Tx, poison: &Poison, answers: &mut Answers) -> Result<()
         ],
     )
     .await?;
-    eprintln!(
+    log!(
         "dead letter {}: {}",
         poison.id.as_deref().unwrap_or("without id"),
         poison.reason
@@ -287,7 +270,7 @@ impl Answers {
         let acks = (!acks.is_empty()).then_some((ACKS, acks));
         for (channel, events) in self.replies.into_iter().chain(acks) {
             if let Err(error) = channels::publish(channel, &events).await {
-                eprintln!("an answer is lost and will be asked for again: {error}");
+                log!("an answer is lost and will be asked for again: {error}");
             }
         }
     }

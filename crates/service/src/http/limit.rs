@@ -60,7 +60,7 @@ pub(super) async fn limit(request: Request, next: Next) -> Response {
         Ok(level) => level,
         Err(error) => {
             // Better without a limit than without a shop.
-            eprintln!("requests are not counted: {error}");
+            log!("requests are not counted: {error}");
             return next.run(request).await;
         }
     };

@@ -91,7 +91,7 @@ impl Problem {
 
     /// 503: try again in a second. `log` is for the log, not for the client.
     pub fn unavailable(log: impl AsRef<str>) -> Problem {
-        eprintln!("unavailable: {}", log.as_ref());
+        log!("unavailable: {}", log.as_ref());
         Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "unavailable",
@@ -102,7 +102,7 @@ impl Problem {
 
     /// 500: a defect. `log` is for the log, not for the client.
     pub fn internal(log: impl AsRef<str>) -> Problem {
-        eprintln!("internal error: {}", log.as_ref());
+        log!("internal error: {}", log.as_ref());
         Problem::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",

@@ -43,7 +43,7 @@ impl Settings {
 
 fn limit_of(text: &str) -> Option<u32> {
     let limit = text.trim().parse().unwrap_or_else(|_| {
-        eprintln!("rate_limit_per_minute: {text:?} is no number; it is {REQUESTS_PER_MINUTE}");
+        log!("rate_limit_per_minute: {text:?} is no number; it is {REQUESTS_PER_MINUTE}");
         REQUESTS_PER_MINUTE
     });
     (limit > 0).then_some(limit)
@@ -56,7 +56,7 @@ fn list(text: &str) -> Vec<HeaderValue> {
         .filter(|entry| {
             let is_origin = origin_of(entry) == *entry;
             if !is_origin {
-                eprintln!("cors_origins: {entry:?} is no origin (scheme://host[:port])");
+                log!("cors_origins: {entry:?} is no origin (scheme://host[:port])");
             }
             is_origin
         })

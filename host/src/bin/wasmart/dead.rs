@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::operator::Shop;
+use wasmart_printable::escape;
 
 #[derive(Args)]
 pub struct Dead {
@@ -45,13 +46,13 @@ impl Dead {
                 let letters = self.shop.get(&base(&service))?;
                 let letters = letters["data"].as_array().cloned().unwrap_or_default();
                 for letter in &letters {
-                    let text = |name: &str| letter[name].as_str().unwrap_or("-").to_owned();
+                    let text = |name: &str| escape(letter[name].as_str().unwrap_or("-"));
                     println!(
                         "{}  {}  {}\n  {}",
                         text("id"),
                         text("at"),
                         text("reason"),
-                        letter["event"]
+                        escape(&letter["event"].to_string())
                     );
                 }
                 println!("{} dead letters", letters.len());

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 use serde_json::Value;
 use ureq::Agent;
+use wasmart_printable::escape;
 
 #[derive(Args)]
 pub struct Shop {
@@ -78,5 +79,5 @@ fn answer(
         .as_str()
         .or(body["title"].as_str())
         .unwrap_or("no reason given");
-    anyhow::bail!("{path}: {status}: {detail}")
+    anyhow::bail!("{}: {status}: {}", escape(path), escape(detail))
 }

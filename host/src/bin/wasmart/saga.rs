@@ -1,7 +1,10 @@
 //! `wasmart saga`: what is under way, what is stuck and why, and what a person can do about it.
 
+use std::borrow::Cow;
+
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use wasmart_printable::escape;
 
 use crate::operator::Shop;
 
@@ -95,7 +98,7 @@ fn line(saga: &Value) {
         text(&saga["state"]),
         saga["reason"]
             .as_str()
-            .map(|reason| format!(" ({reason})"))
+            .map(|reason| format!(" ({})", escape(reason)))
             .unwrap_or_default(),
         text(&saga["since"]),
         if waits.is_empty() {
@@ -128,8 +131,8 @@ fn show(detail: &Value) {
     }
     let steps: Vec<String> = list(&detail["undo"]["steps"])
         .map(|step| match step["command"].as_str() {
-            Some(command) => format!("{} (sends {command})", text(&step["state"])),
-            None => text(&step["state"]).to_owned(),
+            Some(command) => format!("{} (sends {})", text(&step["state"]), escape(command)),
+            None => text(&step["state"]).into_owned(),
         })
         .collect();
     let steps = if steps.is_empty() {
@@ -144,6 +147,6 @@ fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or("-")
+fn text(value: &Value) -> Cow<'_, str> {
+    escape(value.as_str().unwrap_or("-"))
 }
