@@ -306,7 +306,11 @@ mod tests {
 
     #[test]
     fn no_error_shows_a_password() {
-        for entry in ["redis://u:hunter2@h:x", "https://u:hunter2@h", "redis://:hunter2@h:1:2"] {
+        for entry in [
+            "redis://u:hunter2@h:x",
+            "https://u:hunter2@h",
+            "redis://:hunter2@h:1:2",
+        ] {
             let error = AllowedHosts::parse(&[entry.to_owned()]).unwrap_err();
             assert!(!error.contains("hunter2"), "{error}");
         }

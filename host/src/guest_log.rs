@@ -111,7 +111,10 @@ mod tests {
             shown(b"x\r2026-11-25 INFO wasmart_host: ready\n", false),
             "x\\r2026-11-25 INFO wasmart_host: ready"
         );
-        assert_eq!(shown("\u{1b}[2J\u{202e}\n".as_bytes(), false), "\\u001b[2J\\u202e");
+        assert_eq!(
+            shown("\u{1b}[2J\u{202e}\n".as_bytes(), false),
+            "\\u001b[2J\\u202e"
+        );
         assert_eq!(shown(b"{\"audit\":1}\n", true), "… {\"audit\":1}");
         assert_eq!(shown(b"\n", true), "");
     }

@@ -98,7 +98,11 @@ mod tests {
         for (url, host, port) in [
             ("redis://127.0.0.1:6380", "127.0.0.1", 6380),
             ("redis://localhost/", "localhost", 6379),
-            ("rediss://shop:p:a@ss@redis.example.com:6390/2", "redis.example.com", 6390),
+            (
+                "rediss://shop:p:a@ss@redis.example.com:6390/2",
+                "redis.example.com",
+                6390,
+            ),
             ("redis://:secret@[::1]:7000/0#stock", "::1", 7000),
             ("rediss://[::1]", "::1", 6379),
         ] {

@@ -3,6 +3,7 @@
 use crate::Denial;
 use crate::known::VerifiedBy;
 use std::sync::{Arc, Mutex, PoisonError};
+use wasmart_printable::one_line;
 use wasmart_tokens::config::{TrustedIssuer, trusted_issuers};
 use wasmart_tokens::keys::{FRESH_SECONDS, PublicKeys, parse};
 

@@ -49,7 +49,12 @@ static SERVICE: Service = Service {
         },
     ],
     commands: &[command::STOCK, command::PAYMENTS],
-    channels: &["stock_changes_status", "payments_status", "accounts", "acks"],
+    channels: &[
+        "stock_changes_status",
+        "payments_status",
+        "accounts",
+        "acks",
+    ],
 };
 
 #[http_service]

@@ -80,7 +80,9 @@ pub async fn turn_overdue() -> Result<(), DbError> {
     };
     for id in overdue {
         if let Err(error) = turn(&id).await {
-            wasmart_service::log!("overdue order {id} is not turned round, will be tried again: {error}");
+            wasmart_service::log!(
+                "overdue order {id} is not turned round, will be tried again: {error}"
+            );
         }
     }
     outbox::drain(&SERVICE).await;

@@ -120,7 +120,9 @@ impl ChannelKeys {
 
 impl std::fmt::Debug for ChannelKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|key| &key.id)).finish()
+        f.debug_list()
+            .entries(self.0.iter().map(|key| &key.id))
+            .finish()
     }
 }
 
@@ -129,7 +131,9 @@ fn read_key(entry: &str) -> Result<Key, String> {
         .split_once(':')
         .ok_or("channel_keys has an entry that is not id:secret")?;
     let named = (1..=MAX_ID).contains(&id.len())
-        && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+        && id
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     if !named {
         return Err(format!(
             "channel_keys has an id that is not 1 to {MAX_ID} letters, digits, `-`, `_` or `.`"

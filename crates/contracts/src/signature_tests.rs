@@ -46,7 +46,13 @@ fn check(event: &Map<String, Value>) -> Result<(), Untrusted> {
 
 /// Every value that differs from this one in one place.
 fn changes(value: &Value) -> Vec<Value> {
-    let mut changed = vec![json!("another"), json!(null), json!(7), json!([]), json!({})];
+    let mut changed = vec![
+        json!("another"),
+        json!(null),
+        json!(7),
+        json!([]),
+        json!({}),
+    ];
     match value {
         Value::String(text) => changed.extend([
             json!(format!("{text} ")),
@@ -56,7 +62,12 @@ fn changes(value: &Value) -> Vec<Value> {
         ]),
         Value::Number(number) => {
             let number = number.as_i64().expect("whole");
-            changed.extend([json!(number + 1), json!(number - 1), json!(-number), json!(number.to_string())]);
+            changed.extend([
+                json!(number + 1),
+                json!(number - 1),
+                json!(-number),
+                json!(number.to_string()),
+            ]);
         }
         Value::Bool(yes) => changed.push(json!(!yes)),
         Value::Array(elements) => {
@@ -102,7 +113,9 @@ fn a_signed_event_is_trusted_however_its_json_is_written() {
     // Members in another order.
     let mut names: Vec<&String> = event.keys().collect();
     names.reverse();
-    let members = names.iter().map(|name| format!("{:?}:{}", name, event[*name]));
+    let members = names
+        .iter()
+        .map(|name| format!("{:?}:{}", name, event[*name]));
     let text = format!("{{{}}}", members.collect::<Vec<_>>().join(","));
     let read: Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(keys(NEW).check(HERE, &read), Ok(()));
@@ -123,7 +136,11 @@ fn no_member_can_be_changed_removed_or_added() {
 #[test]
 fn every_attribute_of_an_event_is_in_the_loop() {
     let event = event();
-    assert_eq!(event.len(), 11, "an attribute of `Event` is `None` in this test: {event:?}");
+    assert_eq!(
+        event.len(),
+        11,
+        "an attribute of `Event` is `None` in this test: {event:?}"
+    );
 }
 
 #[test]
@@ -136,7 +153,10 @@ fn a_signature_does_not_fit_another_event_or_channel() {
     assert_eq!(check(&second), Err(Untrusted::WrongSignature));
 
     let whole = Value::Object(first.clone());
-    assert_eq!(keys(NEW).check(&["stock_changes"], &whole), Err(Untrusted::WrongChannel));
+    assert_eq!(
+        keys(NEW).check(&["stock_changes"], &whole),
+        Err(Untrusted::WrongChannel)
+    );
     // Another one that the component listens to, written into the event.
     let mut moved = first;
     moved.insert(CHANNEL.into(), json!("accounts"));
@@ -166,7 +186,10 @@ fn a_signature_in_another_form_is_refused() {
         (format!(":{mac}"), Untrusted::UnknownKey),
         (format!("NEW:{mac}"), Untrusted::UnknownKey),
         ("new:".to_owned(), Untrusted::WrongSignature),
-        (format!("new:{}", mac.to_uppercase()), Untrusted::WrongSignature),
+        (
+            format!("new:{}", mac.to_uppercase()),
+            Untrusted::WrongSignature,
+        ),
         (format!("new:{}", &mac[..62]), Untrusted::WrongSignature),
         (format!("new:{mac}00"), Untrusted::WrongSignature),
         (format!("new:{}", "0".repeat(64)), Untrusted::WrongSignature),
@@ -176,7 +199,14 @@ fn a_signature_in_another_form_is_refused() {
         event.insert(SIGNATURE.into(), json!(signature));
         assert_eq!(check(&event), Err(why), "{signature}");
     }
-    for element in [json!(null), json!(7), json!("x"), json!([]), json!({}), json!({"id": "e1"})] {
+    for element in [
+        json!(null),
+        json!(7),
+        json!("x"),
+        json!([]),
+        json!({}),
+        json!({"id": "e1"}),
+    ] {
         assert_eq!(keys(NEW).check(HERE, &element), Err(Untrusted::Unsigned));
     }
 }
@@ -193,7 +223,11 @@ fn keys_change_without_a_moment_in_which_nothing_fits() {
     for (from, to) in [(&old, &both), (&both, &swapped), (&swapped, &new)] {
         for (signer, checker) in [(from, to), (to, from)] {
             let event = Value::Object(signed(signer));
-            assert_eq!(checker.check(HERE, &event), Ok(()), "{signer:?} {checker:?}");
+            assert_eq!(
+                checker.check(HERE, &event),
+                Ok(()),
+                "{signer:?} {checker:?}"
+            );
         }
     }
     let event = Value::Object(signed(&old));
@@ -207,7 +241,11 @@ fn keys_change_without_a_moment_in_which_nothing_fits() {
 #[test]
 fn keys_that_are_none_are_named_without_their_secrets() {
     for empty in ["", " ", "\n"] {
-        assert!(ChannelKeys::parse(empty).expect("empty is allowed").is_none());
+        assert!(
+            ChannelKeys::parse(empty)
+                .expect("empty is allowed")
+                .is_none()
+        );
     }
     for (text, word) in [
         (",", "no key"),
@@ -221,7 +259,10 @@ fn keys_that_are_none_are_named_without_their_secrets() {
         ),
     ] {
         let error = ChannelKeys::parse(text).expect_err(text);
-        assert!(error.contains(word) && !error.contains("hunter2"), "{error}");
+        assert!(
+            error.contains(word) && !error.contains("hunter2"),
+            "{error}"
+        );
     }
     let shown = format!("{:?}", keys(&format!("{NEW}\n{OLD}")));
     assert_eq!(shown, r#"["new", "old"]"#);

@@ -57,7 +57,10 @@ pub(crate) async fn publish_texts(channel: &str, events: &[&str]) -> Result<(), 
     let batch = match keys {
         None => format!("[{}]", events.join(",")),
         Some(keys) => {
-            let signed: Vec<String> = events.iter().map(|event| sign(keys, channel, event)).collect();
+            let signed: Vec<String> = events
+                .iter()
+                .map(|event| sign(keys, channel, event))
+                .collect();
             format!("[{}]", signed.join(","))
         }
     };

@@ -132,18 +132,37 @@ mod tests {
             signed("stock_changes", event("moved", json!({}))),
             signed("payments", event("b", json!({"receiver": "/billing"}))),
             signed("payments", event("other", json!({"receiver": "/users"}))),
-            signed("acks", event("ack", json!({"type": "ack", "subject": "/billing"}))),
-            signed("acks", event("other ack", json!({"type": "ack", "subject": "/orders"}))),
-            signed("payments", event("newer", json!({"dataschema": "wasmart:saga/messages@2.0.0"}))),
+            signed(
+                "acks",
+                event("ack", json!({"type": "ack", "subject": "/billing"}))
+            ),
+            signed(
+                "acks",
+                event("other ack", json!({"type": "ack", "subject": "/orders"}))
+            ),
+            signed(
+                "payments",
+                event(
+                    "newer",
+                    json!({"dataschema": "wasmart:saga/messages@2.0.0"})
+                )
+            ),
             null
         ]);
-        assert_eq!(ids(&message, Some(&keys())), ["a", "b", "ack", "poison newer"]);
+        assert_eq!(
+            ids(&message, Some(&keys())),
+            ["a", "b", "ack", "poison newer"]
+        );
         assert!(ids(&json!({}), Some(&keys())).is_empty());
     }
 
     #[test]
     fn without_keys_everything_comes_in() {
-        let message = json!([event("a", json!({})), 7, signed("elsewhere", event("b", json!({})))]);
+        let message = json!([
+            event("a", json!({})),
+            7,
+            signed("elsewhere", event("b", json!({})))
+        ]);
         assert_eq!(ids(&message, None), ["a", "poison ", "b"]);
         assert_eq!(ids(&json!({}), None), ["poison "]);
     }

@@ -51,13 +51,20 @@ mod tests {
 
     #[test]
     fn what_has_the_shape_is_kept() {
-        for text in [GOOD, &GOOD.replace("-01", "-00"), &GOOD.replace("-01", "-ff")] {
+        for text in [
+            GOOD,
+            &GOOD.replace("-01", "-00"),
+            &GOOD.replace("-01", "-ff"),
+        ] {
             assert_eq!(well_formed(text).as_deref(), Some(text));
         }
         for later in ["01", "cc", "fe"] {
             let text = GOOD.replacen("00-", &format!("{later}-"), 1);
             assert_eq!(well_formed(&text).as_deref(), Some(GOOD));
-            assert_eq!(well_formed(&format!("{text}-what-comes")).as_deref(), Some(GOOD));
+            assert_eq!(
+                well_formed(&format!("{text}-what-comes")).as_deref(),
+                Some(GOOD)
+            );
             assert_eq!(well_formed(&format!("{text}.")), None);
         }
     }

@@ -14,7 +14,10 @@ pub(crate) fn for_log(address: &str) -> String {
         return url.into();
     }
     let host = url.host_str().unwrap_or_default();
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let port = url
+        .port()
+        .map(|port| format!(":{port}"))
+        .unwrap_or_default();
     format!("{}://…@{host}{port}{}", url.scheme(), url.path())
 }
 
@@ -28,9 +31,15 @@ mod tests {
             ("redis://h", "redis://h"),
             ("redis://127.0.0.1:6379#stock", "redis://127.0.0.1:6379"),
             ("redis://:pw@h:1/2", "redis://…@h:1/2"),
-            ("rediss://user:pw@h/0?protocol=resp3#stock", "rediss://…@h/0"),
+            (
+                "rediss://user:pw@h/0?protocol=resp3#stock",
+                "rediss://…@h/0",
+            ),
             ("rediss://user@[::1]:7", "rediss://…@[::1]:7"),
-            ("redis+unix:///run/redis?user=u&pass=pw", "redis+unix:///run/redis"),
+            (
+                "redis+unix:///run/redis?user=u&pass=pw",
+                "redis+unix:///run/redis",
+            ),
             ("redis://u:p w@h:port", "an address that is no URL"),
             (":pw@h:1", "an address that is no URL"),
         ] {

@@ -63,7 +63,10 @@ fn check_variables(value: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
     let trusted = value("trusted_issuers").and_then(|text| config::trusted_issuers(&text).err());
     let providers = value("providers").and_then(|text| config::providers(&text).err());
     let channels = value("channel_keys").and_then(|text| ChannelKeys::parse(&text).err());
-    [keys, trusted, providers, channels].into_iter().flatten().collect()
+    [keys, trusted, providers, channels]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn name_and_value(text: &str) -> Result<(String, String), String> {
