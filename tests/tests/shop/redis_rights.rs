@@ -60,7 +60,7 @@ impl Secured {
         );
         std::fs::write(
             folder.path().join("users.acl"),
-            users.to_owned() + &overseer,
+            format!("{users}{overseer}"),
         )
         .expect("written");
         let path = |name: &str| {
