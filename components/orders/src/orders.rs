@@ -94,8 +94,9 @@ pub async fn list(
 ) -> Result<Json<Page<OrderView>>, Problem> {
     let page = PageQuery::new(filter.limit, filter.cursor);
     let status = filter.status.as_deref().map(read_status).transpose()?;
+    let (before, limit) = (page.before()?, page.fetch()?);
     let db = Db::open(&SERVICE).await?;
-    let orders = store::list(&db, &caller.id, status, page.before(), page.fetch()?).await?;
+    let orders = store::list(&db, &caller.id, status, &before, limit).await?;
     let ids: Vec<&str> = orders.iter().map(|order| order.id.as_str()).collect();
     let mut lines = store::lines(&db, &ids).await?;
     let mut views = Vec::with_capacity(orders.len());
@@ -106,7 +107,7 @@ pub async fn list(
         lines = rest;
         views.push(OrderView::of(order, own));
     }
-    page.page(views, |order| &order.id).map(Json)
+    page.page(views, |order| order.id.clone()).map(Json)
 }
 
 /// `GET /orders/{id}`
