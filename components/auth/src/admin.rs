@@ -9,7 +9,9 @@ use serde_json::json;
 use wasmart_domain::account::Role;
 use wasmart_service::db::{Db, Tx};
 use wasmart_service::guard::Caller;
-use wasmart_service::http::{Client, Id, Input, Page, PageQuery, Params, Problem};
+use wasmart_service::http::{
+    Client, Conditions, Id, Input, Page, PageQuery, Params, Problem, Tagged,
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,15 +37,17 @@ pub async fn set_role(
     caller: Caller,
     client: Client,
     Id(id): Id,
+    conditions: Conditions,
     Input(input): Input<SetRole>,
-) -> Result<Json<AccountView>, Problem> {
+) -> Result<Tagged<AccountView>, Problem> {
     require_admin(&caller, client, "users").await?;
     let role = read_role(&input.role)?;
     let tx = Db::open(&SERVICE).await?.begin().await?;
     let account = existing(&tx, &id).await?;
+    conditions.check(&AccountView::from(account.clone()))?;
     if account.role == role {
         tx.rollback().await?;
-        return Ok(Json(account.into()));
+        return Ok(Tagged(account.into()));
     }
     keep_an_admin(&tx, &account).await?;
     let before = account.role.as_str();
@@ -57,7 +61,7 @@ pub async fn set_role(
         .with(json!({"from": before, "to": role.as_str()}));
     let record = record.from(client).write(&tx).await?;
     done(tx, record).await?;
-    Ok(Json(account.into()))
+    Ok(Tagged(account.into()))
 }
 
 /// `POST /auth/users/{id}/disable`: all its tokens end, and it can't log in. As often as it is asked.
@@ -65,8 +69,9 @@ pub async fn disable(
     caller: Caller,
     client: Client,
     Id(id): Id,
-) -> Result<Json<AccountView>, Problem> {
-    set_disabled(&caller, client, &id, true).await
+    conditions: Conditions,
+) -> Result<Tagged<AccountView>, Problem> {
+    set_disabled(&caller, client, (&id, &conditions), true).await
 }
 
 /// `POST /auth/users/{id}/enable`: it can log in again; its old tokens stay dead.
@@ -74,22 +79,24 @@ pub async fn enable(
     caller: Caller,
     client: Client,
     Id(id): Id,
-) -> Result<Json<AccountView>, Problem> {
-    set_disabled(&caller, client, &id, false).await
+    conditions: Conditions,
+) -> Result<Tagged<AccountView>, Problem> {
+    set_disabled(&caller, client, (&id, &conditions), false).await
 }
 
 async fn set_disabled(
     caller: &Caller,
     client: Client,
-    id: &str,
+    (id, conditions): (&str, &Conditions),
     disabled: bool,
-) -> Result<Json<AccountView>, Problem> {
+) -> Result<Tagged<AccountView>, Problem> {
     require_admin(caller, client, "users").await?;
     let tx = Db::open(&SERVICE).await?.begin().await?;
     let account = existing(&tx, id).await?;
+    conditions.check(&AccountView::from(account.clone()))?;
     if account.disabled_at.is_some() == disabled {
         tx.rollback().await?;
-        return Ok(Json(account.into()));
+        return Ok(Tagged(account.into()));
     }
     if disabled {
         keep_an_admin(&tx, &account).await?;
@@ -107,7 +114,7 @@ async fn set_disabled(
     let record = Entry::new(kind).about(Some(id)).by(Some(&caller.id));
     let record = record.from(client).write(&tx).await?;
     done(tx, record).await?;
-    Ok(Json(account.into()))
+    Ok(Tagged(account.into()))
 }
 
 /// `GET /auth/users/{id}`

@@ -11,7 +11,9 @@ use wasmart_domain::ledger::{self, Account, Kind, LedgerError};
 use wasmart_domain::money::{CURRENCY, Money};
 use wasmart_service::db::{Db, Tx};
 use wasmart_service::guard::Caller;
-use wasmart_service::http::{Input, Page, PageQuery, Params, Problem, internal_only};
+use wasmart_service::http::{
+    Conditions, Input, Page, PageQuery, Params, Problem, Tagged, internal_only,
+};
 use wasmart_service::idempotency::{self, Answer, Once};
 use wasmart_service::outbox;
 
@@ -48,32 +50,36 @@ pub async fn read(caller: Caller) -> Result<Json<WalletView>, Problem> {
 }
 
 /// `POST /billing/account`: 201 when it is new, 200 when it was there.
-pub async fn open(caller: Caller) -> Result<impl IntoResponse, Problem> {
-    let db = Db::open(&SERVICE).await?;
-    let balance = open_wallet(&db, &caller.id).await?;
-    let status = match store::open(&db, &Account::Wallet(caller.id.clone())).await? {
+pub async fn open(caller: Caller, conditions: Conditions) -> Result<impl IntoResponse, Problem> {
+    let tx = Db::open(&SERVICE).await?.begin().await?;
+    let wallet = WalletView::of(open_wallet(&tx, &caller.id).await?);
+    conditions.check(&wallet)?;
+    let status = match store::open(&tx, &Account::Wallet(caller.id.clone())).await? {
         true => StatusCode::CREATED,
         false => StatusCode::OK,
     };
-    Ok((status, Json(WalletView::of(balance))))
+    tx.commit().await?;
+    Ok((status, Tagged(wallet)))
 }
 
 /// `POST /billing/account/deposit`
 pub async fn deposit(
     caller: Caller,
     headers: HeaderMap,
+    conditions: Conditions,
     Input(input): Input<Amount>,
 ) -> Result<impl IntoResponse, Problem> {
-    move_money(caller, &headers, &input, Kind::Deposit).await
+    move_money(caller, (&headers, &conditions), &input, Kind::Deposit).await
 }
 
 /// `POST /billing/account/withdraw`
 pub async fn withdraw(
     caller: Caller,
     headers: HeaderMap,
+    conditions: Conditions,
     Input(input): Input<Amount>,
 ) -> Result<impl IntoResponse, Problem> {
-    move_money(caller, &headers, &input, Kind::Withdrawal).await
+    move_money(caller, (&headers, &conditions), &input, Kind::Withdrawal).await
 }
 
 /// `GET /billing/transactions`
@@ -100,7 +106,7 @@ pub async fn tick(headers: HeaderMap) -> Result<StatusCode, Problem> {
 
 async fn move_money(
     caller: Caller,
-    headers: &HeaderMap,
+    (headers, conditions): (&HeaderMap, &Conditions),
     input: &Amount,
     kind: Kind,
 ) -> Result<Answer, Problem> {
@@ -119,12 +125,13 @@ async fn move_money(
         return Ok(answer);
     }
     let balance = open_wallet(&tx, &caller.id).await?;
+    conditions.check(&WalletView::of(balance))?;
     let (movement, after) = ledger::post(kind, &caller.id, balance, amount).map_err(refuse)?;
     store::book(&tx, &movement, &caller.id, None, after).await?;
     if kind == Kind::Deposit {
         tell(&tx, &caller.id, amount, after).await?;
     }
-    let answer = Answer::json(StatusCode::OK, &WalletView::of(after));
+    let answer = Answer::json(StatusCode::OK, &WalletView::of(after)).tagged();
     once.keep(&tx, &answer).await?;
     tx.commit().await?;
     outbox::drain(&SERVICE).await;

@@ -96,6 +96,15 @@ pub async fn list(
     rows.iter().map(notification).collect()
 }
 
+/// A user's notification.
+pub async fn find(db: &Db, user_id: &str, id: &str) -> Result<Option<Notification>, DbError> {
+    let sql = format!("SELECT {NOTIFICATION} FROM notifications WHERE id = ? AND user_id = ?");
+    db.first(&sql, &[&id, &user_id])
+        .await?
+        .map(|row| notification(&row))
+        .transpose()
+}
+
 /// Marks a user's notification as read; the first time stays.
 pub async fn read(db: &Db, user_id: &str, id: &str) -> Result<Option<Notification>, DbError> {
     let sql = format!(

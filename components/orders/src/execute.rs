@@ -1,15 +1,14 @@
 //! What a person does to an order: confirm, cancel, complete. And the tick.
 
-use crate::orders::{refuse, view, visible};
+use crate::orders::{check, refuse, view, visible};
 use crate::view::OrderView;
 use crate::{SERVICE, runner};
-use axum::Json;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use wasmart_domain::saga::{Event, Reason};
 use wasmart_service::db::Db;
 use wasmart_service::guard::Caller;
-use wasmart_service::http::{Id, Input, Problem, internal_only};
+use wasmart_service::http::{Conditions, Id, Input, Problem, Tagged, internal_only};
 use wasmart_service::{idempotency, outbox};
 
 #[derive(Deserialize)]
@@ -25,8 +24,9 @@ pub struct Execute {
 pub async fn execute(
     caller: Caller,
     Id(id): Id,
+    conditions: Conditions,
     Input(input): Input<Execute>,
-) -> Result<Json<OrderView>, Problem> {
+) -> Result<Tagged<OrderView>, Problem> {
     let tx = Db::open(&SERVICE).await?.begin().await?;
     let mut order = visible(&tx, &caller, &id).await?;
     let event = match input.action.as_str() {
@@ -44,13 +44,14 @@ pub async fn execute(
             ));
         }
     };
+    check(&conditions, &tx, &caller, &id).await?;
     runner::advance(&tx, &mut order, event)
         .await?
         .map_err(refuse)?;
     let view = view(&tx, &caller, &id).await?;
     tx.commit().await?;
     outbox::drain(&SERVICE).await;
-    Ok(Json(view))
+    Ok(Tagged(view))
 }
 
 /// `POST /internal/orders/tick`: sends what is due, turns what is overdue, forgets what is old.

@@ -10,9 +10,11 @@ use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use wasmart_domain::order::{Line, LineError, MAX_ADDRESS, Status, check_lines};
 use wasmart_domain::saga::Event;
-use wasmart_service::db::Db;
+use wasmart_service::db::{Db, Tx};
 use wasmart_service::guard::Caller;
-use wasmart_service::http::{Id, Input, Page, PageQuery, Params, Problem, canonical_id};
+use wasmart_service::http::{
+    Conditions, Id, Input, Page, PageQuery, Params, Problem, Tagged, canonical_id,
+};
 use wasmart_service::idempotency::{Answer, Once};
 use wasmart_service::{new_id, outbox};
 
@@ -80,7 +82,8 @@ pub async fn create(
     }
     let lines = store::lines(&tx, &[&id]).await?;
     let answer = Answer::json(StatusCode::CREATED, &OrderView::of(order, lines))
-        .at(format!("/api/v1/orders/{id}"));
+        .at(format!("/api/v1/orders/{id}"))
+        .tagged();
     once.keep(&tx, &answer).await?;
     tx.commit().await?;
     outbox::drain(&SERVICE).await;
@@ -120,8 +123,9 @@ pub async fn read(caller: Caller, Id(id): Id) -> Result<Json<OrderView>, Problem
 pub async fn change(
     caller: Caller,
     Id(id): Id,
+    conditions: Conditions,
     Input(input): Input<ChangedOrder>,
-) -> Result<Json<OrderView>, Problem> {
+) -> Result<Tagged<OrderView>, Problem> {
     let lines = input.lines.as_deref().map(read_lines).transpose()?;
     check_address(input.address.as_deref())?;
     if let Some(lines) = &lines {
@@ -129,6 +133,7 @@ pub async fn change(
     }
     let tx = Db::open(&SERVICE).await?.begin().await?;
     let order = visible(&tx, &caller, &id).await?;
+    check(&conditions, &tx, &caller, &id).await?;
     if order.status() != Status::Draft {
         return Err(Problem::conflict(
             "not-a-draft",
@@ -143,17 +148,37 @@ pub async fn change(
     }
     let view = view(&tx, &caller, &id).await?;
     tx.commit().await?;
-    Ok(Json(view))
+    Ok(Tagged(view))
+}
+
+/// Refuses (412) a change of an order that is not as the client knows it.
+pub async fn check(
+    conditions: &Conditions,
+    tx: &Tx,
+    caller: &Caller,
+    id: &str,
+) -> Result<(), Problem> {
+    if conditions.is_empty() {
+        return Ok(());
+    }
+    conditions.check(&view(tx, caller, id).await?)
 }
 
 /// `GET /orders/{id}/events`: the saga's history, oldest first.
-pub async fn events(caller: Caller, Id(id): Id) -> Result<Json<Page<EventView>>, Problem> {
+pub async fn events(
+    caller: Caller,
+    Id(id): Id,
+    Params(page): Params<PageQuery>,
+) -> Result<Json<Page<EventView>>, Problem> {
+    let (after, limit) = (page.after_count()?, page.fetch()?);
     let db = Db::open(&SERVICE).await?;
     visible(&db, &caller, &id).await?;
     let history = store::history(&db, &id).await?;
-    Ok(Json(Page::whole(
-        history.into_iter().map(EventView::of).collect(),
-    )))
+    let counted = history.into_iter().enumerate().skip(after);
+    let counted = counted.take(usize::try_from(limit).unwrap_or(usize::MAX));
+    let page = page.page(counted.collect(), |(index, _)| index + 1)?;
+    let view = async |(_, row)| Ok::<_, Problem>(EventView::of(row));
+    page.map(view).await.map(Json)
 }
 
 /// An order that the caller may see: the owner's own, or any for those who run the shop.

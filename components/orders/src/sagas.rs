@@ -15,7 +15,9 @@ use wasmart_domain::saga::{Event, Outcome, Reason, Saga};
 use wasmart_service::clock::{now_ms, rfc3339};
 use wasmart_service::db::Db;
 use wasmart_service::guard::Caller;
-use wasmart_service::http::{Id, Input, Page, Params, Problem, internal_only};
+use wasmart_service::http::{
+    Conditions, Id, Input, Page, PageQuery, Params, Problem, Tagged, internal_only, number_and_id,
+};
 use wasmart_service::outbox::{self, Waiting};
 
 /// Sendings without an answer after which a saga is listed as needing a person: some two minutes …
@@ -23,6 +25,8 @@ const NEEDS_A_PERSON_AFTER: i64 = 8;
 /// … and how long after which it is in any case.
 const NEEDS_A_PERSON_AFTER_MS: i64 = 150_000;
 const MAX_LISTED: i64 = 200;
+/// The longest time that `idle_s` may ask for: some 136 years.
+const MAX_IDLE_S: i64 = 1 << 32;
 
 /// Whoever may look into the sagas: an administrator, or a holder of the shared secret.
 pub struct Operator;
@@ -50,6 +54,7 @@ pub struct SagaFilter {
     /// Only those unchanged for this many seconds.
     idle_s: Option<i64>,
     limit: Option<i64>,
+    cursor: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -109,21 +114,25 @@ struct UndoStep {
     command: Option<&'static str>,
 }
 
-/// `GET …/sagas`
+/// `GET …/sagas`, the longest unchanged first. A page of those that need a person may have fewer than its limit, and
+/// one that follows it.
 pub async fn list(
     _: Operator,
     Params(filter): Params<SagaFilter>,
 ) -> Result<Json<Page<SagaView>>, Problem> {
-    let db = Db::open(&SERVICE).await?;
-    let changed_before = now_ms() - filter.idle_s.unwrap_or(0).clamp(0, 1 << 32) * 1000;
-    let limit = filter.limit.unwrap_or(MAX_LISTED).clamp(1, MAX_LISTED);
-    let orders = store::under_way(&db, changed_before, limit).await?;
-    let mut views = Vec::with_capacity(orders.len());
-    for order in &orders {
-        views.push(saga_view(&db, order).await?);
+    let page = PageQuery::new(filter.limit.or(Some(MAX_LISTED)), filter.cursor);
+    let (after, limit) = (page.after_number_and_id()?, page.fetch()?);
+    let idle_s = filter.idle_s.unwrap_or(0);
+    if !(0..=MAX_IDLE_S).contains(&idle_s) {
+        let detail = format!("must be between 0 and {MAX_IDLE_S}");
+        return Err(Problem::field("idle_s", detail));
     }
-    views.retain(|view| view.needs_person || !filter.stuck.unwrap_or(false));
-    Ok(Json(Page::whole(views)))
+    let db = Db::open(&SERVICE).await?;
+    let orders = store::under_way(&db, now_ms() - idle_s * 1000, &after, limit).await?;
+    let page = page.page(orders, |order| number_and_id(order.updated_at, &order.id))?;
+    let page = page.map(async |order| saga_view(&db, &order).await).await?;
+    let only_stuck = filter.stuck.unwrap_or(false);
+    Ok(Json(page.only(|view| view.needs_person || !only_stuck)))
 }
 
 /// `GET …/sagas/{id}`
@@ -133,9 +142,15 @@ pub async fn show(_: Operator, Id(id): Id) -> Result<Json<SagaDetail>, Problem> 
 }
 
 /// `POST …/sagas/{id}/redrive`: sends what is unanswered again, now.
-pub async fn redrive(_: Operator, Id(id): Id) -> Result<Json<SagaDetail>, Problem> {
+pub async fn redrive(
+    _: Operator,
+    Id(id): Id,
+    conditions: Conditions,
+) -> Result<Tagged<SagaDetail>, Problem> {
     let tx = Db::open(&SERVICE).await?.begin().await?;
-    let saga = detail(&tx, &id).await?.saga;
+    let before = detail(&tx, &id).await?;
+    conditions.check(&before)?;
+    let saga = before.saga;
     if saga.waits_for.is_empty() {
         return Err(nothing_to("send again", &saga));
     }
@@ -143,23 +158,25 @@ pub async fn redrive(_: Operator, Id(id): Id) -> Result<Json<SagaDetail>, Proble
     tx.commit().await?;
     outbox::drain(&SERVICE).await;
     let db = Db::open(&SERVICE).await?;
-    detail(&db, &id).await.map(Json)
+    detail(&db, &id).await.map(Tagged)
 }
 
 /// `POST …/sagas/{id}/compensate`: turns it round. With `dry_run`, only says what that would do.
 pub async fn compensate(
     _: Operator,
     Id(id): Id,
+    conditions: Conditions,
     Input(input): Input<Compensate>,
-) -> Result<Json<SagaDetail>, Problem> {
+) -> Result<Tagged<SagaDetail>, Problem> {
     if input.reason.trim().is_empty() {
         return Err(Problem::field("reason", "must say why"));
     }
     let tx = Db::open(&SERVICE).await?.begin().await?;
     let mut order = find(&tx, &id).await?;
     let before = detail(&tx, &id).await?;
+    conditions.check(&before)?;
     if input.dry_run {
-        return Ok(Json(before));
+        return Ok(Tagged(before));
     }
     if before.undo.steps.is_empty() {
         return Err(nothing_to("undo", &before.saga));
@@ -172,7 +189,7 @@ pub async fn compensate(
     tx.commit().await?;
     outbox::drain(&SERVICE).await;
     let db = Db::open(&SERVICE).await?;
-    detail(&db, &id).await.map(Json)
+    detail(&db, &id).await.map(Tagged)
 }
 
 /// An operator who asks for what has no effect is told so: they would wait for it.

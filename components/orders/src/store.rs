@@ -396,16 +396,22 @@ pub async fn redate(tx: &Tx, latest: i64, to: &Deadlines) -> Result<(), DbError>
 
 /// Sagas under way that were last changed before `changed_before`, the longest unchanged first; also
 /// those in a state that is not known.
-pub async fn under_way(db: &Db, changed_before: i64, limit: i64) -> Result<Vec<Order>, DbError> {
+pub async fn under_way(
+    db: &Db,
+    changed_before: i64,
+    (after, after_id): &(i64, String),
+    limit: i64,
+) -> Result<Vec<Order>, DbError> {
     let rows = db
         .query(
             // Word for word the condition of the index.
             &format!(
                 "SELECT {ORDER} FROM orders
                  WHERE state NOT IN ('draft', 'paid', 'completed', 'canceled')
-                     AND updated_at <= ? ORDER BY updated_at LIMIT ?"
+                     AND updated_at <= ? AND (updated_at, id) > (?, ?)
+                 ORDER BY updated_at, id LIMIT ?"
             ),
-            &[&changed_before, &limit],
+            &[&changed_before, after, after_id, &limit],
         )
         .await?;
     rows.iter().map(Order::read).collect()

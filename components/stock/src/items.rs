@@ -10,7 +10,9 @@ use wasmart_domain::money::{CURRENCY, Money};
 use wasmart_domain::stock::Level;
 use wasmart_service::db::Db;
 use wasmart_service::guard::Caller;
-use wasmart_service::http::{Id, Input, Page, PageQuery, Params, Problem, internal_only};
+use wasmart_service::http::{
+    Conditions, Id, Input, Page, PageQuery, Params, Problem, Public, Tagged, internal_only,
+};
 use wasmart_service::idempotency::{self, Answer, Once};
 use wasmart_service::new_id;
 
@@ -58,6 +60,7 @@ pub struct ItemFilter {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct KnownQuery {
     ids: String,
 }
@@ -68,21 +71,22 @@ pub struct Known {
 }
 
 /// `GET /items`: archived ones only on request.
-pub async fn list(Params(filter): Params<ItemFilter>) -> Result<Json<Page<Item>>, Problem> {
+pub async fn list(Params(filter): Params<ItemFilter>) -> Result<Public<Json<Page<Item>>>, Problem> {
     let page = PageQuery::new(filter.limit, filter.cursor);
     let (before, limit) = (page.before()?, page.fetch()?);
     let db = Db::open(&SERVICE).await?;
     let archived = filter.archived.unwrap_or(false);
     let items = store::list(&db, &before, limit, filter.q.as_deref(), archived).await?;
-    page.page(items, |item| item.id.clone()).map(Json)
+    page.page(items, |item| item.id.clone())
+        .map(|page| Public(Json(page)))
 }
 
 /// `GET /items/{id}`
-pub async fn read(Id(id): Id) -> Result<Json<Item>, Problem> {
+pub async fn read(Id(id): Id) -> Result<Public<Json<Item>>, Problem> {
     let db = Db::open(&SERVICE).await?;
     store::find(&db, &id)
         .await?
-        .map(Json)
+        .map(|item| Public(Json(item)))
         .ok_or_else(|| Problem::not_found("item"))
 }
 
@@ -107,7 +111,9 @@ pub async fn create(
         return Ok(answer);
     }
     let item = store::insert(&tx, &new_id(), name, description, price, level).await?;
-    let answer = Answer::json(StatusCode::CREATED, &item).at(format!("/api/v1/items/{}", item.id));
+    let answer = Answer::json(StatusCode::CREATED, &item)
+        .at(format!("/api/v1/items/{}", item.id))
+        .tagged();
     once.keep(&tx, &answer).await?;
     tx.commit().await?;
     Ok(answer)
@@ -117,8 +123,9 @@ pub async fn create(
 pub async fn change(
     caller: Caller,
     Id(id): Id,
+    conditions: Conditions,
     Input(input): Input<ChangedItem>,
-) -> Result<Json<Item>, Problem> {
+) -> Result<Tagged<Item>, Problem> {
     caller.require_any(&STAFF)?;
     check_currency(input.currency.as_deref())?;
     let price = input.price.map(Money::price).transpose();
@@ -128,11 +135,15 @@ pub async fn change(
         price: price.map_err(|error| Problem::field("price", error))?,
         archived: input.archived,
     };
-    let db = Db::open(&SERVICE).await?;
-    store::change(&db, &id, &change)
+    let no_item = || Problem::not_found("item");
+    let tx = Db::open(&SERVICE).await?.begin().await?;
+    let before = store::find(&tx, &id).await?.ok_or_else(no_item)?;
+    conditions.check(&before)?;
+    let item = store::change(&tx, &id, &change)
         .await?
-        .map(Json)
-        .ok_or_else(|| Problem::not_found("item"))
+        .ok_or_else(no_item)?;
+    tx.commit().await?;
+    Ok(Tagged(item))
 }
 
 /// `POST /items/{id}/adjustments`: goods in, or written off.
@@ -140,6 +151,7 @@ pub async fn adjust(
     caller: Caller,
     headers: HeaderMap,
     Id(id): Id,
+    conditions: Conditions,
     Input(input): Input<Adjustment>,
 ) -> Result<impl IntoResponse, Problem> {
     caller.require_any(&STAFF)?;
@@ -164,6 +176,7 @@ pub async fn adjust(
     let item = store::find(&tx, &id)
         .await?
         .ok_or_else(|| Problem::not_found("item"))?;
+    conditions.check(&item)?;
     let level = item
         .level()
         .adjust(input.delta)
@@ -173,7 +186,7 @@ pub async fn adjust(
     let item = store::find(&tx, &id)
         .await?
         .ok_or_else(|| Problem::not_found("item"))?;
-    let answer = Answer::json(StatusCode::OK, &item);
+    let answer = Answer::json(StatusCode::OK, &item).tagged();
     once.keep(&tx, &answer).await?;
     tx.commit().await?;
     Ok(answer)

@@ -10,7 +10,7 @@ use http::StatusCode;
 use http::header::LOCATION;
 use wasmart_service::db::Db;
 use wasmart_service::guard::Caller;
-use wasmart_service::http::{Id, Input, Problem};
+use wasmart_service::http::{Conditions, Id, Input, Problem, Tagged};
 
 /// `GET /users/me`.
 pub async fn read_own(caller: Caller) -> Result<Json<Profile>, Problem> {
@@ -26,36 +26,44 @@ pub async fn read(caller: Caller, Id(id): Id) -> Result<Json<Profile>, Problem> 
 /// `PATCH /users/me`.
 pub async fn change_own(
     caller: Caller,
+    conditions: Conditions,
     Input(changes): Input<Changes>,
-) -> Result<Json<Profile>, Problem> {
+) -> Result<Tagged<Profile>, Problem> {
     let id = caller.id.clone();
-    apply(&caller, &id, changes).await.map(Json)
+    apply(&caller, &id, &conditions, changes).await.map(Tagged)
 }
 
 /// `PATCH /users/{id}`.
 pub async fn change(
     caller: Caller,
     Id(id): Id,
+    conditions: Conditions,
     Input(changes): Input<Changes>,
-) -> Result<Json<Profile>, Problem> {
-    apply(&caller, &id, changes).await.map(Json)
+) -> Result<Tagged<Profile>, Problem> {
+    apply(&caller, &id, &conditions, changes).await.map(Tagged)
 }
 
 /// `PUT /users/{id}`.
 pub async fn replace(
     caller: Caller,
     Id(id): Id,
+    conditions: Conditions,
     Input(replacement): Input<Replacement>,
-) -> Result<Json<Profile>, Problem> {
-    apply(&caller, &id, replacement.into()).await.map(Json)
+) -> Result<Tagged<Profile>, Problem> {
+    let changes = replacement.into();
+    apply(&caller, &id, &conditions, changes).await.map(Tagged)
 }
 
 /// `POST /profiles`: seed 1 makes a profile by itself. Here each account has one, and this fills it in.
-pub async fn create(caller: Caller, Input(changes): Input<Changes>) -> Result<Response, Problem> {
+pub async fn create(
+    caller: Caller,
+    conditions: Conditions,
+    Input(changes): Input<Changes>,
+) -> Result<Response, Problem> {
     let id = caller.id.clone();
-    let profile = apply(&caller, &id, changes).await?;
-    let location = format!("/api/v1/profiles/{}", profile.id);
-    Ok((StatusCode::CREATED, [(LOCATION, location)], Json(profile)).into_response())
+    let profile = apply(&caller, &id, &conditions, changes).await?;
+    let location = [(LOCATION, format!("/api/v1/profiles/{}", profile.id))];
+    Ok((StatusCode::CREATED, location, Tagged(profile)).into_response())
 }
 
 /// Refuses whoever is neither the owner nor an administrator.
@@ -71,7 +79,8 @@ pub fn no_user() -> Problem {
     Problem::not_found("user")
 }
 
-async fn get(caller: &Caller, id: &str) -> Result<Profile, Problem> {
+/// A profile that the caller may see.
+pub async fn get(caller: &Caller, id: &str) -> Result<Profile, Problem> {
     allow(caller, id)?;
     let db = Db::open(&SERVICE).await?;
     let found = if caller.id == id {
@@ -82,13 +91,22 @@ async fn get(caller: &Caller, id: &str) -> Result<Profile, Problem> {
     found?.ok_or_else(no_user)
 }
 
-async fn apply(caller: &Caller, id: &str, changes: Changes) -> Result<Profile, Problem> {
-    let profile = get(caller, id).await?;
+async fn apply(
+    caller: &Caller,
+    id: &str,
+    conditions: &Conditions,
+    changes: Changes,
+) -> Result<Profile, Problem> {
+    get(caller, id).await?;
     changes.check()?;
+    let tx = Db::open(&SERVICE).await?.begin().await?;
+    let before = store::find(&tx, id).await?.ok_or_else(no_user)?;
+    conditions.check(&before)?;
     if changes.is_empty() {
-        return Ok(profile);
+        tx.rollback().await?;
+        return Ok(before);
     }
-    store::change(&Db::open(&SERVICE).await?, id, &changes)
-        .await?
-        .ok_or_else(no_user)
+    let after = store::change(&tx, id, &changes).await?;
+    tx.commit().await?;
+    after.ok_or_else(no_user)
 }

@@ -15,7 +15,7 @@ pub async fn get(name: &str) -> Result<String, Error> {
 pub async fn required(name: &str) -> Result<String, Problem> {
     get(name)
         .await
-        .map_err(|error| Problem::unavailable(format!("variable {name}: {error}")))
+        .map_err(|error| Problem::misconfigured(format!("variable {name}: {error}")))
 }
 
 /// The value of a variable, or none when it is absent or empty.

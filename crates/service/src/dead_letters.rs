@@ -4,7 +4,7 @@
 use crate::Service;
 use crate::clock::rfc3339;
 use crate::db::Db;
-use crate::http::{Id, Page, Problem, internal_only};
+use crate::http::{Id, Page, PageQuery, Params, Problem, internal_only};
 use crate::inbox::{Handler, take_in_again};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -12,9 +12,6 @@ use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
 use wasmart_contracts::envelope::parse_batch;
-
-/// Letters listed at once.
-const MAX_LISTED: i64 = 200;
 
 /// A dead letter, as an operator sees it.
 #[derive(Serialize)]
@@ -33,7 +30,11 @@ pub fn routes(service: &'static Service, handler: &'static (impl Handler + Sync)
     Router::new()
         .route(
             &base,
-            get(async move |headers: HeaderMap| list(service, &headers).await),
+            get(
+                async move |headers: HeaderMap, Params(page): Params<PageQuery>| {
+                    list(service, &headers, page).await
+                },
+            ),
         )
         .route(
             &format!("{base}/{{id}}/redrive"),
@@ -49,13 +50,18 @@ pub fn routes(service: &'static Service, handler: &'static (impl Handler + Sync)
         )
 }
 
-async fn list(service: &Service, headers: &HeaderMap) -> Result<Json<Page<Letter>>, Problem> {
+async fn list(
+    service: &Service,
+    headers: &HeaderMap,
+    page: PageQuery,
+) -> Result<Json<Page<Letter>>, Problem> {
     internal_only(headers).await?;
+    let (after, limit) = (page.after()?, page.fetch()?);
     let db = Db::open(service).await?;
     let rows = db
         .query(
-            "SELECT id, reason, created_at, raw FROM dead_letters ORDER BY id LIMIT ?",
-            &[&MAX_LISTED],
+            "SELECT id, reason, created_at, raw FROM dead_letters WHERE id > ? ORDER BY id LIMIT ?",
+            &[&after, &limit],
         )
         .await?;
     let mut letters = Vec::with_capacity(rows.len());
@@ -68,7 +74,7 @@ async fn list(service: &Service, headers: &HeaderMap) -> Result<Json<Page<Letter
             event: serde_json::from_str(&raw).unwrap_or(Value::String(raw)),
         });
     }
-    Ok(Json(Page::whole(letters)))
+    page.page(letters, |letter| letter.id.clone()).map(Json)
 }
 
 async fn redrive(

@@ -94,6 +94,10 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 const LOOKS: u32 = 25;
 const PAUSE: u64 = 100_000_000;
 
+/// Who has waited in vain for the keys of another issuer may come again after so many seconds: they are fetched by the
+/// tick, and the issuer may be slow.
+const KEYS_WITHIN_S: u64 = 5;
+
 /// Asks the guard. While it waits for keys, others are served: the wait is here, as the guard is called plainly.
 async fn check(header: Option<&str>) -> Result<Claims, Denial> {
     for _ in 0..LOOKS {
@@ -124,7 +128,10 @@ fn refuse(denial: Denial) -> Problem {
         Denial::Invalid => ("invalid-token", "The access token is not valid"),
         Denial::Expired => ("expired-token", "The access token has expired"),
         Denial::Revoked => ("revoked-token", "The access token has been revoked"),
-        Denial::Pending => return Problem::unavailable("tokens can't be checked: no answer"),
+        Denial::Pending => {
+            let problem = Problem::unavailable("tokens can't be checked: no answer");
+            return problem.retry_after(KEYS_WITHIN_S);
+        }
         Denial::Unavailable(reason) => {
             return Problem::unavailable(format!("tokens can't be checked: {reason}"));
         }

@@ -6,9 +6,9 @@
 
 use crate::clock;
 use crate::db::{DbError, Tx};
-use crate::http::Problem;
+use crate::http::{Problem, etag};
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, LOCATION};
+use http::header::{CONTENT_TYPE, ETAG, LOCATION};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 
@@ -30,6 +30,7 @@ pub struct Answer {
     status: StatusCode,
     location: Option<String>,
     body: String,
+    is_current: bool,
 }
 
 impl Answer {
@@ -39,6 +40,15 @@ impl Answer {
             status,
             location: None,
             body: serde_json::to_string(body).unwrap_or_default(),
+            is_current: false,
+        }
+    }
+
+    /// Its body is what a GET shows now, so it has an `ETag`. Given again, it has none: by then it may be history.
+    pub fn tagged(self) -> Answer {
+        Answer {
+            is_current: true,
+            ..self
         }
     }
 
@@ -53,8 +63,12 @@ impl Answer {
 
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
+        let tag = self.is_current.then(|| etag(self.body.as_bytes()));
         let mut response = (self.status, self.body).into_response();
         let headers = response.headers_mut();
+        if let Some(tag) = tag {
+            headers.insert(ETAG, tag);
+        }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(location) = self.location.and_then(|l| HeaderValue::from_str(&l).ok()) {
             headers.insert(LOCATION, location);
@@ -118,6 +132,7 @@ impl Once {
                 .unwrap_or(StatusCode::OK),
             location: row.opt_text(2)?,
             body: row.text(3)?,
+            is_current: false,
         }))
     }
 

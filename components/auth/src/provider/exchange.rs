@@ -46,7 +46,7 @@ async fn tokens(
 ) -> Result<Value, Problem> {
     let endpoint = metadata.token_endpoint.as_deref();
     let endpoint = endpoint
-        .ok_or_else(|| Problem::unavailable(format!("{} has no token_endpoint", provider.name)))?;
+        .ok_or_else(|| Problem::misconfigured(format!("{} has no token_endpoint", provider.name)))?;
     let redirect_uri = redirect_uri(provider).await?;
     let mut fields = vec![
         ("grant_type", "authorization_code"),

@@ -28,6 +28,22 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
+    /// Of the same place in the list, with something else made of each element.
+    pub async fn map<U, E>(self, make: impl AsyncFn(T) -> Result<U, E>) -> Result<Page<U>, E> {
+        let mut data = Vec::with_capacity(self.data.len());
+        for element in self.data {
+            data.push(make(element).await?);
+        }
+        let next_cursor = self.next_cursor;
+        Ok(Page { data, next_cursor })
+    }
+
+    /// Without what is not wanted. The next page begins where it did.
+    pub fn only(mut self, is_wanted: impl Fn(&T) -> bool) -> Page<T> {
+        self.data.retain(is_wanted);
+        self
+    }
+
     /// A list that is short by nature.
     pub fn whole(data: Vec<T>) -> Page<T> {
         Page {
@@ -64,6 +80,13 @@ impl PageQuery {
             None => Ok(i64::MAX),
             Some(cursor) => number(cursor).ok_or_else(bad_cursor),
         }
+    }
+
+    /// For a list whose elements are counted from 1: the number after which the page begins.
+    pub fn after_count(&self) -> Result<usize, Problem> {
+        let count = self.given().map_or(Some(0), number);
+        let count = count.and_then(|count| usize::try_from(count).ok());
+        count.ok_or_else(bad_cursor)
     }
 
     /// For a list from the least number up, ids breaking ties: the pair above which the page begins. The cursor is
@@ -154,6 +177,7 @@ mod tests {
             assert_eq!(first.before().expect("a key"), "~");
             assert_eq!(first.after().expect("a key"), "");
             assert_eq!(first.before_number().expect("a key"), i64::MAX);
+            assert_eq!(first.after_count().expect("a key"), 0);
             let pair = first.after_number_and_id().expect("a key");
             assert_eq!(pair, (i64::MIN, String::new()));
         }
@@ -212,6 +236,7 @@ mod tests {
             "٣",
         ] {
             assert!(is_refused(query(bad).before_number()), "{bad}");
+            assert!(is_refused(query(bad).after_count()), "{bad}");
         }
         assert!(is_refused(query("1001").before()));
         assert!(is_refused(query(&format!("x.{ID}")).after_number_and_id()));

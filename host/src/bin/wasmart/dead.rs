@@ -42,8 +42,7 @@ impl Dead {
         let base = |service: &str| format!("/internal/{service}/dead-letters");
         match self.command {
             Command::List { service } => {
-                let letters = self.shop.get(&base(&service))?;
-                let letters = letters["data"].as_array().cloned().unwrap_or_default();
+                let letters = self.shop.list(&base(&service))?;
                 for letter in &letters {
                     let text = |name: &str| letter[name].as_str().unwrap_or("-").to_owned();
                     println!(

@@ -7,6 +7,9 @@ use clap::Args;
 use serde_json::Value;
 use ureq::Agent;
 
+/// Elements asked for at once: as many as the shop gives.
+const PAGE: usize = 200;
+
 #[derive(Args)]
 pub struct Shop {
     /// The running shop
@@ -25,6 +28,24 @@ impl Shop {
             path,
             request.header("x-internal-secret", self.secret()?).call(),
         )
+    }
+
+    /// All elements of a list, page by page.
+    pub fn list(&self, path: &str) -> anyhow::Result<Vec<Value>> {
+        let joint = if path.contains('?') { '&' } else { '?' };
+        let first = format!("{path}{joint}limit={PAGE}");
+        let mut all = Vec::new();
+        let mut next = first.clone();
+        loop {
+            let mut page = self.get(&next)?;
+            if let Value::Array(data) = page["data"].take() {
+                all.extend(data);
+            }
+            match page["next_cursor"].as_str() {
+                Some(cursor) => next = format!("{first}&cursor={cursor}"),
+                None => return Ok(all),
+            }
+        }
     }
 
     pub fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {

@@ -51,8 +51,7 @@ impl Saga {
     pub fn run(self) -> anyhow::Result<()> {
         match self.command {
             Command::List { stuck } => {
-                let list = self.shop.get(&format!("{BASE}?stuck={stuck}"))?;
-                let sagas = list["data"].as_array().cloned().unwrap_or_default();
+                let sagas = self.shop.list(&format!("{BASE}?stuck={stuck}"))?;
                 sagas.iter().for_each(line);
                 println!("{} sagas", sagas.len());
             }
