@@ -6,6 +6,7 @@ mod input;
 mod limit;
 mod page;
 mod problem;
+mod routes;
 mod serve;
 mod settings;
 
@@ -14,4 +15,5 @@ pub use client::Client;
 pub use input::{Id, Input, MAX_BODY, Params, canonical_id, read_body, read_response};
 pub use page::{Page, PageQuery};
 pub use problem::{FieldError, Problem};
-pub use serve::{INTERNAL_SECRET, internal_only, probes, serve, serve_beside};
+pub use routes::{Route, Routes};
+pub use serve::{INTERNAL_SECRET, probes, serve};
