@@ -86,9 +86,8 @@ pub async fn renewed(issuer: &str) -> Result<Found, Problem> {
     } else {
         asked_by_another(issuer).await?
     };
-    let unknown = || {
-        Problem::unavailable(format!("{issuer} has not answered")).retry_after(ANSWERS_WITHIN_S)
-    };
+    let unknown =
+        || Problem::unavailable(format!("{issuer} has not answered")).retry_after(ANSWERS_WITHIN_S);
     known.and_then(|known| known.found).ok_or_else(unknown)
 }
 

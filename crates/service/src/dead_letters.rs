@@ -4,11 +4,10 @@
 use crate::Service;
 use crate::clock::rfc3339;
 use crate::db::Db;
-use crate::http::{Id, Page, PageQuery, Params, Problem, internal_only};
+use crate::http::{Id, Page, PageQuery, Params, Problem, Routes};
 use crate::inbox::{Handler, take_in_again};
-use axum::routing::{get, post};
-use axum::{Json, Router};
-use http::{HeaderMap, StatusCode};
+use axum::Json;
+use http::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
 use wasmart_contracts::envelope::parse_batch;
@@ -25,37 +24,22 @@ struct Letter {
 
 /// `GET /internal/{service}/dead-letters`, `POST …/{id}/redrive`, `DELETE …/{id}`; behind the shared
 /// secret.
-pub fn routes(service: &'static Service, handler: &'static (impl Handler + Sync)) -> Router {
+pub fn routes(service: &'static Service, handler: &'static (impl Handler + Sync)) -> Routes {
     let base = format!("/internal/{}/dead-letters", service.name);
-    Router::new()
-        .route(
-            &base,
-            get(
-                async move |headers: HeaderMap, Params(page): Params<PageQuery>| {
-                    list(service, &headers, page).await
-                },
-            ),
-        )
-        .route(
+    Routes::of(service)
+        .get(&base, async move |Params(page): Params<PageQuery>| {
+            list(service, page).await
+        })
+        .post(
             &format!("{base}/{{id}}/redrive"),
-            post(async move |headers: HeaderMap, Id(id): Id| {
-                redrive(service, handler, &headers, &id).await
-            }),
+            async move |Id(id): Id| redrive(service, handler, &id).await,
         )
-        .route(
-            &format!("{base}/{{id}}"),
-            axum::routing::delete(async move |headers: HeaderMap, Id(id): Id| {
-                discard(service, &headers, &id).await
-            }),
-        )
+        .delete(&format!("{base}/{{id}}"), async move |Id(id): Id| {
+            discard(service, &id).await
+        })
 }
 
-async fn list(
-    service: &Service,
-    headers: &HeaderMap,
-    page: PageQuery,
-) -> Result<Json<Page<Letter>>, Problem> {
-    internal_only(headers).await?;
+async fn list(service: &Service, page: PageQuery) -> Result<Json<Page<Letter>>, Problem> {
     let (after, limit) = (page.after()?, page.fetch()?);
     let db = Db::open(service).await?;
     let rows = db
@@ -80,10 +64,8 @@ async fn list(
 async fn redrive(
     service: &Service,
     handler: &(impl Handler + Sync),
-    headers: &HeaderMap,
     id: &str,
 ) -> Result<StatusCode, Problem> {
-    internal_only(headers).await?;
     let raw = {
         let db = Db::open(service).await?;
         let row = db
@@ -102,8 +84,7 @@ async fn redrive(
     }
 }
 
-async fn discard(service: &Service, headers: &HeaderMap, id: &str) -> Result<StatusCode, Problem> {
-    internal_only(headers).await?;
+async fn discard(service: &Service, id: &str) -> Result<StatusCode, Problem> {
     let db = Db::open(service).await?;
     db.first("DELETE FROM dead_letters WHERE id = ? RETURNING 1", &[&id])
         .await?

@@ -10,6 +10,7 @@ mod origin;
 mod page;
 mod params;
 mod problem;
+mod routes;
 mod serve;
 mod settings;
 
@@ -22,4 +23,5 @@ pub use input::{Input, MAX_BODY, OptionalInput, media_type, read_body, read_resp
 pub use page::{Page, PageQuery, number_and_id};
 pub use params::{Id, Params, canonical_id};
 pub use problem::{FieldError, Problem};
-pub use serve::{INTERNAL_SECRET, internal_only, probes, serve, serve_beside};
+pub use routes::{Route, Routes};
+pub use serve::{INTERNAL_SECRET, probes, serve};

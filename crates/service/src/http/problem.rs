@@ -126,8 +126,10 @@ impl Problem {
     }
 
     /// With the methods that a 405 owes.
-    pub fn allow(self, methods: &'static str) -> Problem {
-        self.with(ALLOW, methods)
+    pub fn allow(mut self, methods: &str) -> Problem {
+        let value = HeaderValue::from_str(methods).ok();
+        self.headers.extend(value.map(|methods| (ALLOW, methods)));
+        self
     }
 
     /// With the seconds after which the same may succeed (RFC 9110 §10.2.3).

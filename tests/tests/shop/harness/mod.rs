@@ -11,6 +11,7 @@ pub mod issuer;
 pub mod logs;
 pub mod process;
 pub mod redis;
+pub mod routes;
 pub mod running;
 pub mod sabotage;
 mod spin;
