@@ -13,7 +13,9 @@ mod catalogue;
 mod command;
 mod execute;
 mod gone;
+mod history;
 mod orders;
+mod quotas;
 mod runner;
 #[cfg(feature = "sabotage")]
 mod sabotage;
@@ -26,6 +28,7 @@ use axum::routing::{get, post};
 use spin_sdk::http::{IntoResponse, Request};
 use spin_sdk::{http_service, redis_subscriber};
 use wasmart_service::db::{DbError, Migration, OUTBOX_RATE};
+use wasmart_service::operators::OPERATOR_ACTIONS;
 use wasmart_service::{Service, dead_letters, http, inbox};
 
 static SERVICE: Service = Service {
@@ -46,6 +49,14 @@ static SERVICE: Service = Service {
         Migration {
             version: 4,
             sql: include_str!("../migrations/0004_gone.sql"),
+        },
+        Migration {
+            version: 5,
+            sql: include_str!("../migrations/0005_actors.sql"),
+        },
+        Migration {
+            version: 6,
+            sql: OPERATOR_ACTIONS,
         },
     ],
     commands: &[command::STOCK, command::PAYMENTS],

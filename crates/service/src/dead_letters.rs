@@ -1,15 +1,17 @@
 //! Dead letters: what was set aside, and the two things a person can do with it: have it taken in
 //! after all (once what was wrong has been put right), or throw it away.
 
-use crate::Service;
+use crate::actor::Actor;
 use crate::clock::rfc3339;
 use crate::db::Db;
-use crate::http::{Id, Page, Problem, internal_only};
+use crate::http::{Id, Page, Params, Problem, internal_only};
 use crate::inbox::{Handler, take_in_again};
+use crate::{Service, operators};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::{HeaderMap, StatusCode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wasmart_contracts::envelope::parse_batch;
 
@@ -26,6 +28,21 @@ struct Letter {
     event: Value,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListQuery {
+    /// What people did with letters, in place of the letters.
+    #[serde(default)]
+    handled: bool,
+}
+
+/// Why somebody takes a letter in, or throws it away.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Why {
+    reason: Option<String>,
+}
+
 /// `GET /internal/{service}/dead-letters`, `POST …/{id}/redrive`, `DELETE …/{id}`; behind the shared
 /// secret.
 pub fn routes(service: &'static Service, handler: &'static (impl Handler + Sync)) -> Router {
@@ -33,25 +50,41 @@ pub fn routes(service: &'static Service, handler: &'static (impl Handler + Sync)
     Router::new()
         .route(
             &base,
-            get(async move |headers: HeaderMap| list(service, &headers).await),
+            get(
+                async move |headers: HeaderMap, Params(query): Params<ListQuery>| {
+                    list(service, &headers, &query).await
+                },
+            ),
         )
         .route(
             &format!("{base}/{{id}}/redrive"),
-            post(async move |headers: HeaderMap, Id(id): Id| {
-                redrive(service, handler, &headers, &id).await
-            }),
+            post(
+                async move |headers: HeaderMap, Id(id): Id, Params(why): Params<Why>| {
+                    redrive(service, handler, &headers, &id, &why).await
+                },
+            ),
         )
         .route(
             &format!("{base}/{{id}}"),
-            axum::routing::delete(async move |headers: HeaderMap, Id(id): Id| {
-                discard(service, &headers, &id).await
-            }),
+            axum::routing::delete(
+                async move |headers: HeaderMap, Id(id): Id, Params(why): Params<Why>| {
+                    discard(service, &headers, &id, &why).await
+                },
+            ),
         )
 }
 
-async fn list(service: &Service, headers: &HeaderMap) -> Result<Json<Page<Letter>>, Problem> {
+async fn list(
+    service: &Service,
+    headers: &HeaderMap,
+    query: &ListQuery,
+) -> Result<Response, Problem> {
     internal_only(headers).await?;
     let db = Db::open(service).await?;
+    if query.handled {
+        let actions = operators::list(&db, None).await?;
+        return Ok(Json(Page::whole(actions)).into_response());
+    }
     let rows = db
         .query(
             "SELECT id, reason, created_at, raw FROM dead_letters ORDER BY id LIMIT ?",
@@ -68,7 +101,7 @@ async fn list(service: &Service, headers: &HeaderMap) -> Result<Json<Page<Letter
             event: serde_json::from_str(&raw).unwrap_or(Value::String(raw)),
         });
     }
-    Ok(Json(Page::whole(letters)))
+    Ok(Json(Page::whole(letters)).into_response())
 }
 
 async fn redrive(
@@ -76,8 +109,10 @@ async fn redrive(
     handler: &(impl Handler + Sync),
     headers: &HeaderMap,
     id: &str,
+    why: &Why,
 ) -> Result<StatusCode, Problem> {
     internal_only(headers).await?;
+    operators::check_reason(why.reason.as_deref())?;
     let raw = {
         let db = Db::open(service).await?;
         let row = db
@@ -90,17 +125,33 @@ async fn redrive(
     let Some(Ok(event)) = parse_batch(format!("[{raw}]").as_bytes()).pop() else {
         return Err(still_dead("It is not an event".to_owned()));
     };
-    match take_in_again(service, event, id, handler).await {
+    match take_in_again(service, event, id, why.reason.as_deref(), handler).await {
         Ok(()) => Ok(StatusCode::NO_CONTENT),
         Err(refusal) => Err(refusal.for_good().map_or_else(Problem::from, still_dead)),
     }
 }
 
-async fn discard(service: &Service, headers: &HeaderMap, id: &str) -> Result<StatusCode, Problem> {
+async fn discard(
+    service: &Service,
+    headers: &HeaderMap,
+    id: &str,
+    why: &Why,
+) -> Result<StatusCode, Problem> {
     internal_only(headers).await?;
-    let db = Db::open(service).await?;
-    db.first("DELETE FROM dead_letters WHERE id = ? RETURNING 1", &[&id])
+    let reason = why.reason.as_deref();
+    operators::check_reason(reason)?;
+    let tx = Db::open(service).await?.begin().await?;
+    let letter = tx
+        .first(
+            "DELETE FROM dead_letters WHERE id = ? RETURNING event_id",
+            &[&id],
+        )
         .await?
-        .map(|_| StatusCode::NO_CONTENT)
-        .ok_or_else(|| Problem::not_found("dead letter"))
+        .ok_or_else(|| Problem::not_found("dead letter"))?;
+    let event = letter.opt_text(0)?;
+    let subject = event.as_deref().unwrap_or(id);
+    let action = "dead_letter.discarded";
+    operators::record(&tx, &Actor::operator(), action, subject, reason).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
 }
