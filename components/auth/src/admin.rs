@@ -140,10 +140,11 @@ pub async fn list(
         disabled,
         search: query.search.map(|search| search.to_lowercase()),
     };
+    let (before, limit) = (page.before()?, page.fetch()?);
     let db = Db::open(&SERVICE).await?;
-    let accounts = store::list(&db, &filter, page.before(), page.fetch()?).await?;
+    let accounts = store::list(&db, &filter, &before, limit).await?;
     let views: Vec<AccountView> = accounts.into_iter().map(AccountView::from).collect();
-    page.page(views, |account| &account.id).map(Json)
+    page.page(views, |account| account.id.clone()).map(Json)
 }
 
 /// Refuses (403) and records whoever is no administrator; `what` is what was wanted.

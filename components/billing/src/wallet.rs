@@ -81,9 +81,11 @@ pub async fn transactions(
     caller: Caller,
     Params(page): Params<PageQuery>,
 ) -> Result<Json<Page<Transaction>>, Problem> {
+    let (before, limit) = (page.before()?, page.fetch()?);
     let db = Db::open(&SERVICE).await?;
-    let list = store::transactions(&db, &caller.id, page.before(), page.fetch()?).await?;
-    page.page(list, |transaction| &transaction.id).map(Json)
+    let list = store::transactions(&db, &caller.id, &before, limit).await?;
+    page.page(list, |transaction| transaction.id.clone())
+        .map(Json)
 }
 
 /// `POST /internal/billing/tick`: sends what is due, forgets what need not be remembered.

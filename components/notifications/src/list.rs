@@ -28,10 +28,10 @@ pub async fn list(
         unread: query.unread,
         kind: query.kind.as_deref(),
     };
-    let limit = page.fetch()?;
+    let (before, limit) = (page.before()?, page.fetch()?);
     let db = Db::open(&SERVICE).await?;
-    let notifications = store::list(&db, &caller.id, filter, page.before(), limit).await?;
-    page.page(notifications, |notification| &notification.id)
+    let notifications = store::list(&db, &caller.id, filter, &before, limit).await?;
+    page.page(notifications, |notification| notification.id.clone())
         .map(Json)
 }
 

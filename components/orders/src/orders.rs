@@ -129,15 +129,9 @@ pub async fn list(
 ) -> Result<Json<Page<OrderView>>, Problem> {
     let page = PageQuery::new(filter.limit, filter.cursor);
     let status = filter.status.as_deref().map(read_status).transpose()?;
+    let (before, limit) = (page.before_number()?, page.fetch()?);
     let db = Db::open(&SERVICE).await?;
-    let orders = store::list(
-        &db,
-        &caller.id,
-        status,
-        page.before_number()?,
-        page.fetch()?,
-    )
-    .await?;
+    let orders = store::list(&db, &caller.id, status, before, limit).await?;
     let ids: Vec<&str> = orders.iter().map(|order| order.id.as_str()).collect();
     let mut lines = store::lines(&db, &ids).await?;
     let mut views = Vec::with_capacity(orders.len());

@@ -70,17 +70,11 @@ pub struct Known {
 /// `GET /items`: archived ones only on request.
 pub async fn list(Params(filter): Params<ItemFilter>) -> Result<Json<Page<Item>>, Problem> {
     let page = PageQuery::new(filter.limit, filter.cursor);
+    let (before, limit) = (page.before()?, page.fetch()?);
     let db = Db::open(&SERVICE).await?;
     let archived = filter.archived.unwrap_or(false);
-    let items = store::list(
-        &db,
-        page.before(),
-        page.fetch()?,
-        filter.q.as_deref(),
-        archived,
-    )
-    .await?;
-    page.page(items, |item| &item.id).map(Json)
+    let items = store::list(&db, &before, limit, filter.q.as_deref(), archived).await?;
+    page.page(items, |item| item.id.clone()).map(Json)
 }
 
 /// `GET /items/{id}`
@@ -192,12 +186,14 @@ pub async fn movements(
     Params(page): Params<PageQuery>,
 ) -> Result<Json<Page<Movement>>, Problem> {
     caller.require_any(&STAFF)?;
+    let (before, limit) = (page.before()?, page.fetch()?);
     let db = Db::open(&SERVICE).await?;
     if store::find(&db, &id).await?.is_none() {
         return Err(Problem::not_found("item"));
     }
-    let movements = store::movements(&db, &id, page.before(), page.fetch()?).await?;
-    page.page(movements, |movement| &movement.id).map(Json)
+    let movements = store::movements(&db, &id, &before, limit).await?;
+    page.page(movements, |movement| movement.id.clone())
+        .map(Json)
 }
 
 /// `GET /internal/stock/items?ids=a,b`: which of these can be ordered; for orders only.
