@@ -44,6 +44,7 @@ use spin_sdk::{http_service, redis_subscriber};
 use wasmart_contracts::envelope::Event;
 use wasmart_service::db::{DbError, Migration, OUTBOX_RATE, Tx};
 use wasmart_service::inbox::{self, Handled, Handler, Refusal};
+use wasmart_service::operators::OPERATOR_ACTIONS;
 use wasmart_service::{Service, dead_letters, http};
 
 static SERVICE: Service = Service {
@@ -72,6 +73,10 @@ static SERVICE: Service = Service {
         Migration {
             version: 10,
             sql: include_str!("../migrations/0010_issuers.sql"),
+        },
+        Migration {
+            version: 17,
+            sql: OPERATOR_ACTIONS,
         },
     ],
     commands: &[],

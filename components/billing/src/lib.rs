@@ -14,6 +14,7 @@ use axum::routing::{get, post};
 use spin_sdk::http::{IntoResponse, Request};
 use spin_sdk::{http_service, redis_subscriber};
 use wasmart_service::db::{DbError, Migration, OUTBOX_RATE};
+use wasmart_service::operators::OPERATOR_ACTIONS;
 use wasmart_service::{Service, dead_letters, http, inbox};
 
 static SERVICE: Service = Service {
@@ -30,6 +31,14 @@ static SERVICE: Service = Service {
         Migration {
             version: 3,
             sql: include_str!("../migrations/0003_payout.sql"),
+        },
+        Migration {
+            version: 4,
+            sql: include_str!("../migrations/0004_actors.sql"),
+        },
+        Migration {
+            version: 5,
+            sql: OPERATOR_ACTIONS,
         },
     ],
     commands: &[],

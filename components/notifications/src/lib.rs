@@ -16,6 +16,7 @@ use axum::routing::{get, post};
 use spin_sdk::http::{IntoResponse, Request};
 use spin_sdk::{http_service, redis_subscriber};
 use wasmart_service::db::{DbError, Migration, OUTBOX_RATE};
+use wasmart_service::operators::OPERATOR_ACTIONS;
 use wasmart_service::{Service, dead_letters, http, inbox};
 
 static SERVICE: Service = Service {
@@ -32,6 +33,10 @@ static SERVICE: Service = Service {
         Migration {
             version: 3,
             sql: include_str!("../migrations/0003_mails.sql"),
+        },
+        Migration {
+            version: 5,
+            sql: OPERATOR_ACTIONS,
         },
     ],
     commands: &[],

@@ -5,6 +5,9 @@ use wasmart_contracts::envelope::Event;
 use wasmart_service::db::{Db, DbError, Row, Tx};
 use wasmart_service::{clock, new_id};
 
+/// Notifications that one account keeps: its newest. The rule of `wasmart verify` knows this number, too.
+const KEPT: i64 = 1_000;
+
 const NOTIFICATION: &str = "id, kind, text, order_id, created_at, read_at";
 
 /// A notification, as its reader sees it.
@@ -53,6 +56,12 @@ pub async fn insert(
             &order_id,
             &clock::now_ms(),
         ],
+    )
+    .await?;
+    tx.execute(
+        "DELETE FROM notifications WHERE user_id = ?1 AND id <= (SELECT id FROM notifications
+             WHERE user_id = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+        &[&user_id, &KEPT],
     )
     .await
 }

@@ -35,9 +35,30 @@ pub struct LineInput {
 /// What a new order is compared by under its key: as it is understood, however it was written.
 #[derive(Serialize)]
 struct Asked<'a> {
-    lines: Vec<(&'a str, u32)>,
+    lines: Vec<AskedLine<'a>>,
     address: Option<&'a str>,
-    draft: bool,
+    /// Only where it is one: not to say so, and to say that it is none, are the same.
+    draft: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct AskedLine<'a> {
+    item_id: &'a str,
+    quantity: u32,
+}
+
+impl<'a> Asked<'a> {
+    fn new(lines: &'a [Line], address: Option<&'a str>, draft: bool) -> Asked<'a> {
+        let lines = lines.iter().map(|line| AskedLine {
+            item_id: &line.item_id,
+            quantity: line.quantity,
+        });
+        Asked {
+            lines: lines.collect(),
+            address,
+            draft: draft.then_some(true),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -66,14 +87,7 @@ pub async fn create(
     let lines = read_lines(&input.lines)?;
     check_address(input.address.as_deref())?;
     let draft = input.draft.unwrap_or(false);
-    let asked = Asked {
-        lines: lines
-            .iter()
-            .map(|line| (line.item_id.as_str(), line.quantity))
-            .collect(),
-        address: input.address.as_deref(),
-        draft,
-    };
+    let asked = Asked::new(&lines, input.address.as_deref(), draft);
     let once = Once::new(&headers, &caller.id, "POST /orders", &asked)?;
     let db = Db::open(&SERVICE).await?;
     // Before the catalogue is asked, which may have changed since.

@@ -6,16 +6,21 @@
 use crate::orders::refuse;
 use crate::store::{self, Order};
 use crate::view::{EventView, OrderView};
-use crate::{SERVICE, command, runner};
+use crate::{SERVICE, command, history, runner};
 use axum::Json;
 use axum::extract::FromRequestParts;
+use axum::response::IntoResponse;
 use http::request::Parts;
+use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use wasmart_domain::saga::{Event, Outcome, Reason, Saga};
+use wasmart_service::actor::Actor;
 use wasmart_service::clock::{now_ms, rfc3339};
 use wasmart_service::db::Db;
 use wasmart_service::guard::Caller;
 use wasmart_service::http::{Id, Input, Page, Params, Problem, internal_only};
+use wasmart_service::idempotency::{Answer, Once};
+use wasmart_service::operators::{self, Action};
 use wasmart_service::outbox::{self, Waiting};
 
 /// Sendings without an answer after which a saga is listed as needing a person: some two minutes …
@@ -25,7 +30,7 @@ const NEEDS_A_PERSON_AFTER_MS: i64 = 150_000;
 const MAX_LISTED: i64 = 200;
 
 /// Whoever may look into the sagas: an administrator, or a holder of the shared secret.
-pub struct Operator;
+pub struct Operator(Actor);
 
 impl<S: Send + Sync> FromRequestParts<S> for Operator {
     type Rejection = Problem;
@@ -33,12 +38,24 @@ impl<S: Send + Sync> FromRequestParts<S> for Operator {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Operator, Problem> {
         if parts.uri.path().starts_with("/internal/") {
             internal_only(&parts.headers).await?;
-        } else {
-            Caller::from_request_parts(parts, state)
-                .await?
-                .require_any(&["admin"])?;
+            return Ok(Operator(Actor::operator()));
         }
-        Ok(Operator)
+        let caller = Caller::from_request_parts(parts, state).await?;
+        caller.require_any(&["admin"])?;
+        Ok(Operator(Actor::staff(&caller.id)))
+    }
+}
+
+impl Operator {
+    /// A request that this operator may repeat.
+    fn once(
+        &self,
+        headers: &HeaderMap,
+        action: &str,
+        input: &impl Serialize,
+    ) -> Result<Once, Problem> {
+        let caller = self.0.id().unwrap_or_else(|| self.0.kind());
+        Once::new(headers, caller, action, input)
     }
 }
 
@@ -52,7 +69,14 @@ pub struct SagaFilter {
     limit: Option<i64>,
 }
 
-#[derive(Deserialize)]
+/// Why something is sent again, for those who look at it later.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Redrive {
+    reason: Option<String>,
+}
+
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Compensate {
     reason: String,
@@ -90,6 +114,8 @@ pub struct SagaDetail {
     saga: SagaView,
     order: OrderView,
     history: Vec<EventView>,
+    /// What people did to it, newest first.
+    actions: Vec<Action>,
     /// What `compensate` would do now.
     undo: Undo,
 }
@@ -132,47 +158,69 @@ pub async fn show(_: Operator, Id(id): Id) -> Result<Json<SagaDetail>, Problem> 
     detail(&db, &id).await.map(Json)
 }
 
-/// `POST …/sagas/{id}/redrive`: sends what is unanswered again, now.
-pub async fn redrive(_: Operator, Id(id): Id) -> Result<Json<SagaDetail>, Problem> {
+/// `POST …/sagas/{id}/redrive?reason=`: sends what is unanswered again, now.
+pub async fn redrive(
+    operator: Operator,
+    headers: HeaderMap,
+    Id(id): Id,
+    Params(input): Params<Redrive>,
+) -> Result<impl IntoResponse, Problem> {
+    operators::check_reason(input.reason.as_deref())?;
+    let once = operator.once(&headers, &format!("redrive {id}"), &input)?;
     let tx = Db::open(&SERVICE).await?.begin().await?;
+    if let Some(answer) = once.earlier(&tx).await? {
+        return Ok(answer);
+    }
     let saga = detail(&tx, &id).await?.saga;
     if saga.waits_for.is_empty() {
         return Err(nothing_to("send again", &saga));
     }
     outbox::hurry(&tx, &id).await?;
+    let reason = input.reason.as_deref();
+    operators::record(&tx, &operator.0, "saga.redriven", &id, reason).await?;
+    let answer = Answer::json(StatusCode::OK, &detail(&tx, &id).await?);
+    once.keep(&tx, &answer).await?;
     tx.commit().await?;
     outbox::drain(&SERVICE).await;
-    let db = Db::open(&SERVICE).await?;
-    detail(&db, &id).await.map(Json)
+    Ok(answer)
 }
 
 /// `POST …/sagas/{id}/compensate`: turns it round. With `dry_run`, only says what that would do.
 pub async fn compensate(
-    _: Operator,
+    operator: Operator,
+    headers: HeaderMap,
     Id(id): Id,
     Input(input): Input<Compensate>,
-) -> Result<Json<SagaDetail>, Problem> {
+) -> Result<impl IntoResponse, Problem> {
     if input.reason.trim().is_empty() {
         return Err(Problem::field("reason", "must say why"));
     }
+    operators::check_reason(Some(&input.reason))?;
+    let once = operator.once(&headers, &format!("compensate {id}"), &input)?;
     let tx = Db::open(&SERVICE).await?.begin().await?;
+    if let Some(answer) = once.earlier(&tx).await? {
+        return Ok(answer);
+    }
     let mut order = find(&tx, &id).await?;
     let before = detail(&tx, &id).await?;
     if input.dry_run {
-        return Ok(Json(before));
+        return Ok(Answer::json(StatusCode::OK, &before));
     }
     if before.undo.steps.is_empty() {
         return Err(nothing_to("undo", &before.saga));
     }
     let cancel = Event::Cancel(Reason::CanceledByStaff);
-    runner::advance(&tx, &mut order, cancel)
+    runner::advance(&tx, &mut order, cancel, &operator.0)
         .await?
         .map_err(refuse)?;
     eprintln!("order {id} is compensated by an operator: {}", input.reason);
+    let reason = Some(input.reason.as_str());
+    operators::record(&tx, &operator.0, "saga.compensated", &id, reason).await?;
+    let answer = Answer::json(StatusCode::OK, &detail(&tx, &id).await?);
+    once.keep(&tx, &answer).await?;
     tx.commit().await?;
     outbox::drain(&SERVICE).await;
-    let db = Db::open(&SERVICE).await?;
-    detail(&db, &id).await.map(Json)
+    Ok(answer)
 }
 
 /// An operator who asks for what has no effect is told so: they would wait for it.
@@ -189,8 +237,9 @@ async fn find(db: &Db, id: &str) -> Result<Order, Problem> {
 
 async fn detail(db: &Db, id: &str) -> Result<SagaDetail, Problem> {
     let order = find(db, id).await?;
-    let history = store::history(db, id).await?;
+    let history = history::of(db, id).await?;
     Ok(SagaDetail {
+        actions: operators::list(db, Some(id)).await?,
         saga: saga_view(db, &order).await?,
         undo: order.saga().map_or_else(Undo::impossible, undo),
         history: history.into_iter().map(EventView::of).collect(),

@@ -5,15 +5,18 @@
     reason = "the trigger macros generate the component's exports"
 )]
 
+mod changes;
 mod items;
 mod saga;
 mod store;
+mod view;
 
 use axum::Router;
 use axum::routing::{get, post};
 use spin_sdk::http::{IntoResponse, Request};
 use spin_sdk::{http_service, redis_subscriber};
 use wasmart_service::db::{DbError, Migration, OUTBOX_RATE};
+use wasmart_service::operators::OPERATOR_ACTIONS;
 use wasmart_service::{Service, dead_letters, http, inbox};
 
 static SERVICE: Service = Service {
@@ -26,6 +29,14 @@ static SERVICE: Service = Service {
         Migration {
             version: 2,
             sql: OUTBOX_RATE,
+        },
+        Migration {
+            version: 3,
+            sql: include_str!("../migrations/0003_actors.sql"),
+        },
+        Migration {
+            version: 5,
+            sql: OPERATOR_ACTIONS,
         },
     ],
     commands: &[],
@@ -47,6 +58,7 @@ fn routes() -> Router {
         .route("/api/v1/items/{id}", get(items::read).patch(items::change))
         .route("/api/v1/items/{id}/adjustments", post(items::adjust))
         .route("/api/v1/items/{id}/movements", get(items::movements))
+        .route("/api/v1/items/{id}/changes", get(items::changes))
         .route("/internal/stock/items", get(items::known))
         .route("/internal/stock/tick", post(items::tick))
         .merge(dead_letters::routes(&SERVICE, &saga::Participant))

@@ -1,7 +1,7 @@
 //! One field of a `PATCH`: absent, `null`, or a value (RFC 7396).
 
 use super::Problem;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// What a client says of one field. Needs `#[serde(default)]`, so that an absent field is [`Patch::Absent`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +18,17 @@ pub enum Patch<T> {
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Patch<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Patch<T>, D::Error> {
         Ok(Option::deserialize(deserializer)?.map_or(Patch::Null, Patch::Value))
+    }
+}
+
+/// For the fingerprint of a request, where all three must differ, and what is absent counts for nothing.
+impl<T: Serialize> Serialize for Patch<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Patch::Absent => serializer.serialize_none(),
+            Patch::Null => [(); 0].serialize(serializer),
+            Patch::Value(value) => [value].serialize(serializer),
+        }
     }
 }
 
