@@ -7,6 +7,8 @@ use wasmart_service::{clock, new_id};
 
 /// Notifications that one account keeps: its newest. The rule of `wasmart verify` knows this number, too.
 const KEPT: i64 = 1_000;
+/// Of the others, those deleted with each one that comes: a bounded number, and more than come.
+const SWEPT: i64 = 100;
 
 const NOTIFICATION: &str = "id, kind, text, order_id, created_at, read_at";
 
@@ -59,9 +61,9 @@ pub async fn insert(
     )
     .await?;
     tx.execute(
-        "DELETE FROM notifications WHERE user_id = ?1 AND id <= (SELECT id FROM notifications
-             WHERE user_id = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
-        &[&user_id, &KEPT],
+        "DELETE FROM notifications WHERE id IN (SELECT id FROM notifications
+             WHERE user_id = ? ORDER BY id DESC LIMIT ? OFFSET ?)",
+        &[&user_id, &SWEPT, &KEPT],
     )
     .await
 }

@@ -189,7 +189,7 @@ async fn an_account_keeps_its_newest_thousand_notifications() {
     ann.told(1).await;
     bob.told(1).await;
     app.quiet().await;
-    let fill = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1100)
+    let fill = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1050)
         INSERT INTO notifications (id, event_id, user_id, kind, text, created_at)
         SELECT printf('01900000-0000-7000-8000-%012d', n), printf('e%d', n), ?1, 'order.paid',
                'old', n FROM n";
