@@ -5,6 +5,11 @@ use wasmart_contracts::envelope::Event;
 use wasmart_service::db::{Db, DbError, Row, Tx};
 use wasmart_service::{clock, new_id};
 
+/// Notifications that one account keeps: its newest. The rule of `wasmart verify` knows this number, too.
+const KEPT: i64 = 1_000;
+/// Of the others, those deleted with each one that comes: a bounded number, and more than come.
+const SWEPT: i64 = 100;
+
 const NOTIFICATION: &str = "id, kind, text, order_id, created_at, read_at";
 
 /// A notification, as its reader sees it.
@@ -53,6 +58,12 @@ pub async fn insert(
             &order_id,
             &clock::now_ms(),
         ],
+    )
+    .await?;
+    tx.execute(
+        "DELETE FROM notifications WHERE id IN (SELECT id FROM notifications
+             WHERE user_id = ? ORDER BY id DESC LIMIT ? OFFSET ?)",
+        &[&user_id, &SWEPT, &KEPT],
     )
     .await
 }

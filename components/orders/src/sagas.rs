@@ -6,18 +6,23 @@
 use crate::orders::refuse;
 use crate::store::{self, Order};
 use crate::view::{EventView, OrderView};
-use crate::{SERVICE, command, runner};
+use crate::{SERVICE, command, history, runner};
 use axum::Json;
 use axum::extract::FromRequestParts;
+use axum::response::IntoResponse;
 use http::request::Parts;
+use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use wasmart_domain::saga::{Event, Outcome, Reason, Saga};
+use wasmart_service::actor::Actor;
 use wasmart_service::clock::{now_ms, rfc3339};
 use wasmart_service::db::Db;
 use wasmart_service::guard::Admin;
 use wasmart_service::http::{
-    Conditions, Id, Input, Page, PageQuery, Params, Problem, Tagged, number_and_id,
+    Conditions, Id, Input, Page, PageQuery, Params, Problem, number_and_id,
 };
+use wasmart_service::idempotency::{Answer, Once};
+use wasmart_service::operators::{self, Action};
 use wasmart_service::outbox::{self, Waiting};
 
 /// Sendings without an answer after which a saga is listed as needing a person: some two minutes …
@@ -29,17 +34,31 @@ const MAX_LISTED: i64 = 200;
 const MAX_IDLE_S: i64 = 1 << 32;
 
 /// Whoever may look into the sagas: an administrator, or a holder of the shared secret.
-pub struct Operator;
+pub struct Operator(Actor);
 
 impl<S: Send + Sync> FromRequestParts<S> for Operator {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Operator, Problem> {
-        // Below /internal the shared secret was shown.
-        if !parts.uri.path().starts_with("/internal/") {
-            Admin::from_request_parts(parts, state).await?;
+        // Below it the shared secret was shown.
+        if parts.uri.path().starts_with("/internal/") {
+            return Ok(Operator(Actor::operator()));
         }
-        Ok(Operator)
+        let Admin(caller) = Admin::from_request_parts(parts, state).await?;
+        Ok(Operator(Actor::staff(&caller.id)))
+    }
+}
+
+impl Operator {
+    /// A request that this operator may repeat.
+    fn once(
+        &self,
+        headers: &HeaderMap,
+        action: &str,
+        input: &impl Serialize,
+    ) -> Result<Once, Problem> {
+        let caller = self.0.id().unwrap_or_else(|| self.0.kind());
+        Once::new(headers, caller, action, input)
     }
 }
 
@@ -54,7 +73,14 @@ pub struct SagaFilter {
     cursor: Option<String>,
 }
 
-#[derive(Deserialize)]
+/// Why something is sent again, for those who look at it later.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Redrive {
+    reason: Option<String>,
+}
+
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Compensate {
     reason: String,
@@ -92,6 +118,8 @@ pub struct SagaDetail {
     saga: SagaView,
     order: OrderView,
     history: Vec<EventView>,
+    /// What people did to it, newest first.
+    actions: Vec<Action>,
     /// What `compensate` would do now.
     undo: Undo,
 }
@@ -126,8 +154,13 @@ pub async fn list(
     }
     let db = Db::open(&SERVICE).await?;
     let orders = store::under_way(&db, now_ms() - idle_s * 1000, &after, limit).await?;
-    let page = page.page(orders, |order| number_and_id(order.updated_at, &order.id))?;
-    let page = page.map(async |order| saga_view(&db, &order).await).await?;
+    let mut sagas = Vec::with_capacity(orders.len());
+    for order in &orders {
+        let key = number_and_id(order.updated_at, &order.id);
+        sagas.push((key, saga_view(&db, order).await?));
+    }
+    let page = page.page(sagas, |(key, _)| key.clone())?;
+    let page = page.map(|(_, view)| view);
     let only_stuck = filter.stuck.unwrap_or(false);
     Ok(Json(page.only(|view| view.needs_person || !only_stuck)))
 }
@@ -138,13 +171,20 @@ pub async fn show(_: Operator, Id(id): Id) -> Result<Json<SagaDetail>, Problem> 
     detail(&db, &id).await.map(Json)
 }
 
-/// `POST …/sagas/{id}/redrive`: sends what is unanswered again, now.
+/// `POST …/sagas/{id}/redrive?reason=`: sends what is unanswered again, now.
 pub async fn redrive(
-    _: Operator,
+    operator: Operator,
+    headers: HeaderMap,
     Id(id): Id,
     conditions: Conditions,
-) -> Result<Tagged<SagaDetail>, Problem> {
+    Params(input): Params<Redrive>,
+) -> Result<impl IntoResponse, Problem> {
+    operators::check_reason(input.reason.as_deref())?;
+    let once = operator.once(&headers, &format!("redrive {id}"), &input)?;
     let tx = Db::open(&SERVICE).await?.begin().await?;
+    if let Some(answer) = once.earlier(&tx).await? {
+        return Ok(answer);
+    }
     let before = detail(&tx, &id).await?;
     conditions.check(&before)?;
     let saga = before.saga;
@@ -152,41 +192,53 @@ pub async fn redrive(
         return Err(nothing_to("send again", &saga));
     }
     outbox::hurry(&tx, &id).await?;
+    let reason = input.reason.as_deref();
+    operators::record(&tx, &operator.0, "saga.redriven", &id, reason).await?;
+    let answer = Answer::json(StatusCode::OK, &detail(&tx, &id).await?);
+    once.keep(&tx, &answer).await?;
     tx.commit().await?;
     outbox::drain(&SERVICE).await;
-    let db = Db::open(&SERVICE).await?;
-    detail(&db, &id).await.map(Tagged)
+    Ok(answer)
 }
 
 /// `POST …/sagas/{id}/compensate`: turns it round. With `dry_run`, only says what that would do.
 pub async fn compensate(
-    _: Operator,
+    operator: Operator,
+    headers: HeaderMap,
     Id(id): Id,
     conditions: Conditions,
     Input(input): Input<Compensate>,
-) -> Result<Tagged<SagaDetail>, Problem> {
+) -> Result<impl IntoResponse, Problem> {
     if input.reason.trim().is_empty() {
         return Err(Problem::field("reason", "must say why"));
     }
+    operators::check_reason(Some(&input.reason))?;
+    let once = operator.once(&headers, &format!("compensate {id}"), &input)?;
     let tx = Db::open(&SERVICE).await?.begin().await?;
+    if let Some(answer) = once.earlier(&tx).await? {
+        return Ok(answer);
+    }
     let mut order = find(&tx, &id).await?;
     let before = detail(&tx, &id).await?;
     conditions.check(&before)?;
     if input.dry_run {
-        return Ok(Tagged(before));
+        return Ok(Answer::json(StatusCode::OK, &before).tagged());
     }
     if before.undo.steps.is_empty() {
         return Err(nothing_to("undo", &before.saga));
     }
     let cancel = Event::Cancel(Reason::CanceledByStaff);
-    runner::advance(&tx, &mut order, cancel)
+    runner::advance(&tx, &mut order, cancel, &operator.0)
         .await?
         .map_err(refuse)?;
     eprintln!("order {id} is compensated by an operator: {}", input.reason);
+    let reason = Some(input.reason.as_str());
+    operators::record(&tx, &operator.0, "saga.compensated", &id, reason).await?;
+    let answer = Answer::json(StatusCode::OK, &detail(&tx, &id).await?);
+    once.keep(&tx, &answer).await?;
     tx.commit().await?;
     outbox::drain(&SERVICE).await;
-    let db = Db::open(&SERVICE).await?;
-    detail(&db, &id).await.map(Tagged)
+    Ok(answer)
 }
 
 /// An operator who asks for what has no effect is told so: they would wait for it.
@@ -203,8 +255,9 @@ async fn find(db: &Db, id: &str) -> Result<Order, Problem> {
 
 async fn detail(db: &Db, id: &str) -> Result<SagaDetail, Problem> {
     let order = find(db, id).await?;
-    let history = store::history(db, id).await?;
+    let history = history::of(db, id).await?;
     Ok(SagaDetail {
+        actions: operators::list(db, Some(id), "~", MAX_LISTED).await?,
         saga: saga_view(db, &order).await?,
         undo: order.saga().map_or_else(Undo::impossible, undo),
         history: history.into_iter().map(EventView::of).collect(),

@@ -5,12 +5,13 @@ use crate::SERVICE;
 use crate::input::{Changes, Replacement};
 use crate::store::{self, Profile};
 use axum::Json;
-use axum::response::{IntoResponse, Response};
-use http::StatusCode;
-use http::header::LOCATION;
-use wasmart_service::db::Db;
+use axum::response::IntoResponse;
+use http::{HeaderMap, StatusCode};
+use wasmart_service::actor::Actor;
+use wasmart_service::db::{Db, Tx};
 use wasmart_service::guard::Caller;
 use wasmart_service::http::{Conditions, Id, Input, Problem, Tagged};
+use wasmart_service::idempotency::{Answer, Once};
 
 /// `GET /users/me`.
 pub async fn read_own(caller: Caller) -> Result<Json<Profile>, Problem> {
@@ -57,13 +58,23 @@ pub async fn replace(
 /// `POST /profiles`: seed 1 makes a profile by itself. Here each account has one, and this fills it in.
 pub async fn create(
     caller: Caller,
+    headers: HeaderMap,
     conditions: Conditions,
     Input(changes): Input<Changes>,
-) -> Result<Response, Problem> {
-    let id = caller.id.clone();
-    let profile = apply(&caller, &id, &conditions, changes).await?;
-    let location = [(LOCATION, format!("/api/v1/profiles/{}", profile.id))];
-    Ok((StatusCode::CREATED, location, Tagged(profile)).into_response())
+) -> Result<impl IntoResponse, Problem> {
+    let once = Once::new(&headers, &caller.id, "POST /profiles", &changes)?;
+    let tx = Db::open(&SERVICE).await?.begin().await?;
+    if let Some(answer) = once.earlier(&tx).await? {
+        return Ok(answer);
+    }
+    let profile = apply_in(&tx, &caller, &caller.id, &conditions, changes).await?;
+    let location = format!("/api/v1/profiles/{}", profile.id);
+    let answer = Answer::json(StatusCode::CREATED, &profile)
+        .at(location)
+        .tagged();
+    once.keep(&tx, &answer).await?;
+    tx.commit().await?;
+    Ok(answer)
 }
 
 /// Refuses whoever is neither the owner nor an administrator.
@@ -82,13 +93,18 @@ pub fn no_user() -> Problem {
 /// A profile that the caller may see.
 pub async fn get(caller: &Caller, id: &str) -> Result<Profile, Problem> {
     allow(caller, id)?;
-    let db = Db::open(&SERVICE).await?;
+    get_in(&Db::open(&SERVICE).await?, caller, id).await
+}
+
+async fn get_in(db: &Db, caller: &Caller, id: &str) -> Result<Profile, Problem> {
+    allow(caller, id)?;
     let found = if caller.id == id {
-        store::own(&db, caller).await
+        store::own(db, caller).await
     } else {
-        store::find(&db, id).await
+        store::find(db, id).await
     };
-    found?.ok_or_else(no_user)
+    let profile = found?.ok_or_else(no_user)?;
+    Ok(profile.seen_by(caller))
 }
 
 async fn apply(
@@ -97,16 +113,25 @@ async fn apply(
     conditions: &Conditions,
     changes: Changes,
 ) -> Result<Profile, Problem> {
-    get(caller, id).await?;
-    changes.check()?;
+    allow(caller, id)?;
     let tx = Db::open(&SERVICE).await?.begin().await?;
-    let before = store::find(&tx, id).await?.ok_or_else(no_user)?;
-    conditions.check(&before)?;
-    if changes.is_empty() {
-        tx.rollback().await?;
-        return Ok(before);
-    }
-    let after = store::change(&tx, id, &changes).await?;
+    let profile = apply_in(&tx, caller, id, conditions, changes).await?;
     tx.commit().await?;
-    after.ok_or_else(no_user)
+    Ok(profile)
+}
+
+/// What changes nothing is no change: the profile stays as it is, and so does when it was changed last.
+async fn apply_in(
+    tx: &Tx,
+    caller: &Caller,
+    id: &str,
+    conditions: &Conditions,
+    changes: Changes,
+) -> Result<Profile, Problem> {
+    let profile = get_in(tx, caller, id).await?;
+    changes.check()?;
+    conditions.check(&profile)?;
+    let actor = Actor::of(caller, id);
+    let changed = store::change(tx, id, &changes, &actor).await?;
+    Ok(changed.map_or(profile, |profile| profile.seen_by(caller)))
 }

@@ -25,3 +25,10 @@ pub async fn optional(name: &str) -> Option<String> {
         .ok()
         .filter(|value| !value.is_empty())
 }
+
+/// A bound that operators may change: the variable's value, or `default` where it has none. None when the
+/// variable is 0, which means that there is no bound.
+pub async fn bound(name: &str, default: i64) -> Option<i64> {
+    let value = optional(name).await.and_then(|value| value.parse().ok());
+    Some(value.unwrap_or(default)).filter(|bound| *bound > 0)
+}

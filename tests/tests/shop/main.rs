@@ -2,6 +2,7 @@
 //! within the process and on those of a real Redis.
 
 mod accounts;
+mod actors;
 mod admins;
 mod audit;
 mod authorisation;
@@ -38,8 +39,10 @@ mod operators;
 mod other_issuers;
 mod outage;
 mod passwords;
+mod patches;
 mod probes;
 mod profiles;
+mod quotas;
 mod races;
 mod resending;
 mod restart;

@@ -29,13 +29,11 @@ pub struct Page<T> {
 
 impl<T> Page<T> {
     /// Of the same place in the list, with something else made of each element.
-    pub async fn map<U, E>(self, make: impl AsyncFn(T) -> Result<U, E>) -> Result<Page<U>, E> {
-        let mut data = Vec::with_capacity(self.data.len());
-        for element in self.data {
-            data.push(make(element).await?);
+    pub fn map<U>(self, make: impl FnMut(T) -> U) -> Page<U> {
+        Page {
+            data: self.data.into_iter().map(make).collect(),
+            next_cursor: self.next_cursor,
         }
-        let next_cursor = self.next_cursor;
-        Ok(Page { data, next_cursor })
     }
 
     /// Without what is not wanted. The next page begins where it did.

@@ -84,6 +84,34 @@ impl Shop {
     }
 }
 
+/// The path with a reason, where one is given.
+pub fn with_reason(path: String, reason: Option<&str>) -> String {
+    let Some(reason) = reason else { return path };
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("reason", reason)
+        .finish();
+    format!("{path}?{query}")
+}
+
+/// Who made a change, in a word or two.
+pub fn actor(actor: &Value) -> String {
+    match (actor["kind"].as_str(), actor["id"].as_str()) {
+        (Some(kind), Some(id)) => format!("{kind} {id}"),
+        (Some(kind), None) => kind.to_owned(),
+        _ => "-".to_owned(),
+    }
+}
+
+/// One line for what somebody did to a saga or a dead letter.
+pub fn action(action: &Value) -> String {
+    let text = |name: &str| action[name].as_str().unwrap_or("-");
+    let who = actor(&action["actor"]);
+    let reason = action["reason"].as_str();
+    let why = reason.map_or_else(String::new, |reason| format!(": {reason:?}"));
+    let (at, what, subject) = (text("at"), text("action"), text("subject"));
+    format!("{at}  {what}  {subject}  by {who}{why}")
+}
+
 fn answer(
     path: &str,
     answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
