@@ -11,7 +11,9 @@ use serde_json::json;
 use wasmart_domain::account::Role;
 use wasmart_service::db::{Db, Tx};
 use wasmart_service::guard::Caller;
-use wasmart_service::http::{Client, Id, Input, Page, PageQuery, Params, Problem};
+use wasmart_service::http::{
+    Client, Conditions, Id, Input, Page, PageQuery, Params, Problem, Tagged,
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,14 +38,16 @@ pub struct ListQuery {
 pub async fn set_role(
     Admin { caller, client }: Admin,
     Id(id): Id,
+    conditions: Conditions,
     Input(input): Input<SetRole>,
-) -> Result<Json<AccountView>, Problem> {
+) -> Result<Tagged<AccountView>, Problem> {
     let role = read_role(&input.role)?;
     let tx = Db::open(&SERVICE).await?.begin().await?;
     let account = existing(&tx, &id).await?;
+    conditions.check(&AccountView::from(account.clone()))?;
     if account.role == role {
         tx.rollback().await?;
-        return Ok(Json(account.into()));
+        return Ok(Tagged(account.into()));
     }
     keep_an_admin(&tx, &account).await?;
     let before = account.role.as_str();
@@ -57,36 +61,39 @@ pub async fn set_role(
         .with(json!({"from": before, "to": role.as_str()}));
     let record = record.from(client).write(&tx).await?;
     done(tx, record).await?;
-    Ok(Json(account.into()))
+    Ok(Tagged(account.into()))
 }
 
 /// `POST /auth/users/{id}/disable`: all its tokens end, and it can't log in. As often as it is asked.
 pub async fn disable(
     Admin { caller, client }: Admin,
     Id(id): Id,
-) -> Result<Json<AccountView>, Problem> {
-    set_disabled(&caller, client, &id, true).await
+    conditions: Conditions,
+) -> Result<Tagged<AccountView>, Problem> {
+    set_disabled(&caller, client, (&id, &conditions), true).await
 }
 
 /// `POST /auth/users/{id}/enable`: it can log in again; its old tokens stay dead.
 pub async fn enable(
     Admin { caller, client }: Admin,
     Id(id): Id,
-) -> Result<Json<AccountView>, Problem> {
-    set_disabled(&caller, client, &id, false).await
+    conditions: Conditions,
+) -> Result<Tagged<AccountView>, Problem> {
+    set_disabled(&caller, client, (&id, &conditions), false).await
 }
 
 async fn set_disabled(
     caller: &Caller,
     client: Client,
-    id: &str,
+    (id, conditions): (&str, &Conditions),
     disabled: bool,
-) -> Result<Json<AccountView>, Problem> {
+) -> Result<Tagged<AccountView>, Problem> {
     let tx = Db::open(&SERVICE).await?.begin().await?;
     let account = existing(&tx, id).await?;
+    conditions.check(&AccountView::from(account.clone()))?;
     if account.disabled_at.is_some() == disabled {
         tx.rollback().await?;
-        return Ok(Json(account.into()));
+        return Ok(Tagged(account.into()));
     }
     if disabled {
         keep_an_admin(&tx, &account).await?;
@@ -104,7 +111,7 @@ async fn set_disabled(
     let record = Entry::new(kind).about(Some(id)).by(Some(&caller.id));
     let record = record.from(client).write(&tx).await?;
     done(tx, record).await?;
-    Ok(Json(account.into()))
+    Ok(Tagged(account.into()))
 }
 
 /// `GET /auth/users/{id}`
@@ -130,10 +137,11 @@ pub async fn list(
         disabled,
         search: query.search.map(|search| search.to_lowercase()),
     };
+    let (before, limit) = (page.before()?, page.fetch()?);
     let db = Db::open(&SERVICE).await?;
-    let accounts = store::list(&db, &filter, page.before(), page.fetch()?).await?;
+    let accounts = store::list(&db, &filter, &before, limit).await?;
     let views: Vec<AccountView> = accounts.into_iter().map(AccountView::from).collect();
-    page.page(views, |account| &account.id).map(Json)
+    page.page(views, |account| account.id.clone()).map(Json)
 }
 
 /// An administrator and where the request comes from. Whoever is none is refused (403) and recorded, before ids,

@@ -183,22 +183,18 @@ pub async fn list(
     Params(query): Params<AuditQuery>,
 ) -> Result<Json<Page<RecordView>>, Problem> {
     let page = PageQuery::new(query.limit, query.cursor);
+    let (before, limit) = (page.before()?, page.fetch()?);
     let db = Db::open(&SERVICE).await?;
     let rows = db
         .query(
             "SELECT id, kind, account_id, actor_id, client, detail, at FROM audit
              WHERE id < ?1 AND (?2 IS NULL OR kind = ?2) AND (?3 IS NULL OR account_id = ?3)
              ORDER BY id DESC LIMIT ?4",
-            &[
-                &page.before(),
-                &query.kind,
-                &query.account_id,
-                &page.fetch()?,
-            ],
+            &[&before, &query.kind, &query.account_id, &limit],
         )
         .await?;
     let records = rows.iter().map(record).collect::<Result<Vec<_>, _>>()?;
-    page.page(records, |record| &record.id).map(Json)
+    page.page(records, |record| record.id.clone()).map(Json)
 }
 
 fn record(row: &Row) -> Result<RecordView, DbError> {

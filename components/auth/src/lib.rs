@@ -43,6 +43,7 @@ use wasmart_contracts::envelope::Event;
 use wasmart_service::db::{DbError, Migration, OUTBOX_RATE, Tx};
 use wasmart_service::http::{self, Routes};
 use wasmart_service::inbox::{self, Handled, Handler, Refusal};
+use wasmart_service::operators::OPERATOR_ACTIONS;
 use wasmart_service::{Service, dead_letters};
 
 static SERVICE: Service = Service {
@@ -71,6 +72,10 @@ static SERVICE: Service = Service {
         Migration {
             version: 10,
             sql: include_str!("../migrations/0010_issuers.sql"),
+        },
+        Migration {
+            version: 17,
+            sql: OPERATOR_ACTIONS,
         },
     ],
     commands: &[],

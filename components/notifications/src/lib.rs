@@ -15,6 +15,7 @@ use spin_sdk::http::{IntoResponse, Request};
 use spin_sdk::{http_service, redis_subscriber};
 use wasmart_service::db::{DbError, Migration, OUTBOX_RATE};
 use wasmart_service::http::{self, Routes};
+use wasmart_service::operators::OPERATOR_ACTIONS;
 use wasmart_service::{Service, dead_letters, inbox};
 
 static SERVICE: Service = Service {
@@ -31,6 +32,10 @@ static SERVICE: Service = Service {
         Migration {
             version: 3,
             sql: include_str!("../migrations/0003_mails.sql"),
+        },
+        Migration {
+            version: 5,
+            sql: OPERATOR_ACTIONS,
         },
     ],
     commands: &[],

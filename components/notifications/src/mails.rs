@@ -9,11 +9,9 @@ use serde::Serialize;
 use wasmart_contracts::envelope::Event;
 use wasmart_service::clock::{now_ms, rfc3339};
 use wasmart_service::db::{Db, DbError, Row, Tx};
-use wasmart_service::http::{Id, Page, Problem};
+use wasmart_service::http::{Id, Page, PageQuery, Params, Problem};
 use wasmart_service::new_id;
 
-/// Mails listed at once.
-const MAX_LISTED: i64 = 200;
 /// How long the row of an empty mail stays, so that a repeat of its event makes no other.
 const EMPTY_MS: i64 = 24 * 60 * 60_000;
 /// How long a dead letter with a token may stay; the token is worth nothing by then.
@@ -72,17 +70,18 @@ pub async fn forget(tx: &Tx, user_id: &str) -> Result<(), DbError> {
 }
 
 /// `GET /internal/notifications/mails`: those that are not empty, newest first.
-pub async fn list() -> Result<Json<Page<MailView>>, Problem> {
+pub async fn list(Params(page): Params<PageQuery>) -> Result<Json<Page<MailView>>, Problem> {
+    let (before, limit) = (page.before()?, page.fetch()?);
     let db = Db::open(&SERVICE).await?;
     let rows = db
         .query(
             "SELECT id, kind, recipient, title, NULL, created_at, expires_at FROM mails
-             WHERE text IS NOT NULL AND expires_at > ? ORDER BY id DESC LIMIT ?",
-            &[&now_ms(), &MAX_LISTED],
+             WHERE text IS NOT NULL AND expires_at > ? AND id < ? ORDER BY id DESC LIMIT ?",
+            &[&now_ms(), &before, &limit],
         )
         .await?;
     let mails = rows.iter().map(view).collect::<Result<Vec<_>, _>>()?;
-    Ok(Json(Page::whole(mails)))
+    page.page(mails, |mail| mail.id.clone()).map(Json)
 }
 
 /// `GET /internal/notifications/mails/{id}`, with its text.

@@ -13,7 +13,9 @@ mod catalogue;
 mod command;
 mod execute;
 mod gone;
+mod history;
 mod orders;
+mod quotas;
 mod runner;
 #[cfg(feature = "sabotage")]
 mod sabotage;
@@ -25,6 +27,7 @@ use spin_sdk::http::{IntoResponse, Request};
 use spin_sdk::{http_service, redis_subscriber};
 use wasmart_service::db::{DbError, Migration, OUTBOX_RATE};
 use wasmart_service::http::{self, Routes};
+use wasmart_service::operators::OPERATOR_ACTIONS;
 use wasmart_service::{Service, dead_letters, inbox};
 
 static SERVICE: Service = Service {
@@ -45,6 +48,14 @@ static SERVICE: Service = Service {
         Migration {
             version: 4,
             sql: include_str!("../migrations/0004_gone.sql"),
+        },
+        Migration {
+            version: 5,
+            sql: include_str!("../migrations/0005_actors.sql"),
+        },
+        Migration {
+            version: 6,
+            sql: OPERATOR_ACTIONS,
         },
     ],
     commands: &[command::STOCK, command::PAYMENTS],

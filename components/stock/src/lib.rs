@@ -5,14 +5,17 @@
     reason = "the trigger macros generate the component's exports"
 )]
 
+mod changes;
 mod items;
 mod saga;
 mod store;
+mod view;
 
 use spin_sdk::http::{IntoResponse, Request};
 use spin_sdk::{http_service, redis_subscriber};
 use wasmart_service::db::{DbError, Migration, OUTBOX_RATE};
 use wasmart_service::http::{self, Routes};
+use wasmart_service::operators::OPERATOR_ACTIONS;
 use wasmart_service::{Service, dead_letters, inbox};
 
 static SERVICE: Service = Service {
@@ -25,6 +28,14 @@ static SERVICE: Service = Service {
         Migration {
             version: 2,
             sql: OUTBOX_RATE,
+        },
+        Migration {
+            version: 3,
+            sql: include_str!("../migrations/0003_actors.sql"),
+        },
+        Migration {
+            version: 5,
+            sql: OPERATOR_ACTIONS,
         },
     ],
     commands: &[],
@@ -48,6 +59,7 @@ fn routes() -> Routes {
         .patch("/api/v1/items/{id}", items::change)
         .post("/api/v1/items/{id}/adjustments", items::adjust)
         .get("/api/v1/items/{id}/movements", items::movements)
+        .get("/api/v1/items/{id}/changes", items::changes)
         .get("/internal/stock/items", items::known)
         .post("/internal/stock/tick", items::tick)
         .merge(dead_letters::routes(&SERVICE, &saga::Participant))

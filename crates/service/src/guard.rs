@@ -123,9 +123,41 @@ impl<S: Sync> FromRequestParts<S> for Admin {
     }
 }
 
+/// The account behind a request that needs none: what is open to all, and shows more to some. A token that
+/// is shown must be good: whoever shows a bad one is refused, and not taken for nobody.
+#[derive(Clone, Debug)]
+pub struct MaybeCaller(pub Option<Caller>);
+
+impl MaybeCaller {
+    /// Whether the account runs the shop.
+    pub fn is_staff(&self) -> bool {
+        self.0.as_ref().is_some_and(Caller::is_staff)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for MaybeCaller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<MaybeCaller, Problem> {
+        let Some(header) = parts.headers.get(AUTHORIZATION) else {
+            return Ok(MaybeCaller(None));
+        };
+        match check(header.to_str().ok()).await {
+            Ok(claims) => Ok(MaybeCaller(Some(claims.into()))),
+            // Not a bearer token, such as a proxy's own Basic: none was shown.
+            Err(Denial::Missing) => Ok(MaybeCaller(None)),
+            Err(denial) => Err(refuse(denial)),
+        }
+    }
+}
+
 /// How often one looks whether the keys of another issuer have come, and how long between two looks, in nanoseconds.
 const LOOKS: u32 = 25;
 const PAUSE: u64 = 100_000_000;
+
+/// Who has waited in vain for the keys of another issuer may come again after so many seconds: they are fetched by the
+/// tick, and the issuer may be slow.
+const KEYS_WITHIN_S: u64 = 5;
 
 /// Asks the guard. While it waits for keys, others are served: the wait is here, as the guard is called plainly.
 async fn check(header: Option<&str>) -> Result<Claims, Denial> {
@@ -157,7 +189,10 @@ fn refuse(denial: Denial) -> Problem {
         Denial::Invalid => ("invalid-token", "The access token is not valid"),
         Denial::Expired => ("expired-token", "The access token has expired"),
         Denial::Revoked => ("revoked-token", "The access token has been revoked"),
-        Denial::Pending => return Problem::unavailable("tokens can't be checked: no answer"),
+        Denial::Pending => {
+            let problem = Problem::unavailable("tokens can't be checked: no answer");
+            return problem.retry_after(KEYS_WITHIN_S);
+        }
         Denial::Unavailable(reason) => {
             return Problem::unavailable(format!("tokens can't be checked: {reason}"));
         }

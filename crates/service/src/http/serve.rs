@@ -1,9 +1,8 @@
-//! The way of a request through a component: probes, routes, the answers to what has no route, and
-//! `ETag` on what is read.
+//! The way of a request through a component: probes, routes, the answers to what has no route.
 
 use super::routes::{Found, INTERNAL, Routes, Table, is_at_or_below};
 use super::settings::Settings;
-use super::{Problem, browser, limit};
+use super::{Conditions, Problem, browser, caching, conditional, limit};
 use crate::db::Db;
 use crate::{Service, config};
 use axum::Router;
@@ -11,11 +10,9 @@ use axum::body::{Body, HttpBody};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, ETAG, IF_NONE_MATCH};
+use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use http_body_util::BodyExt;
 use spin_sdk::http::Request as SpinRequest;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 use tower_service::Service as _;
 
@@ -50,25 +47,20 @@ pub async fn serve(routes: impl FnOnce() -> Routes, request: SpinRequest) -> Res
         *request.method_mut() = Method::GET;
         request.extensions_mut().insert(IsHead);
     }
-    let validator = request.headers().get(IF_NONE_MATCH).cloned();
+    let token_shown = caching::shows_token(request.headers());
+    let conditions = Conditions::of(request.headers());
     let is_read = request.method() == Method::GET;
     let routers = ROUTERS.get_or_init(|| Routers::new(routes(), settings));
     let router = routers.choose(request.uri().path(), request.headers());
     let mut router = router.await.clone();
-    let response = match router.call(request).await {
+    let mut response = match router.call(request).await {
         Ok(response) => response,
         Err(never) => match never {},
     };
-    // What must not be kept has no use for a validator, and must not become a 304.
-    let may_be_kept = response
-        .headers()
-        .get(CACHE_CONTROL)
-        .is_none_or(|value| value != "no-store");
-    let mut response = if is_read && may_be_kept && response.status() == StatusCode::OK {
-        tagged(response, validator).await
-    } else {
-        response
-    };
+    if is_read {
+        response = conditional::tagged(response, conditions).await;
+    }
+    caching::label(&mut response, token_shown);
     browser::harden(response.headers_mut(), settings);
     match is_head {
         true => without_body(response),
@@ -172,35 +164,6 @@ fn without_body(response: Response) -> Response {
         parts.headers.entry(CONTENT_LENGTH).or_insert(length);
     }
     Response::from_parts(parts, Body::empty())
-}
-
-/// Adds an `ETag`, and answers 304 to a client that has this very answer (RFC 9110 §13.1.2).
-async fn tagged(response: Response, validator: Option<HeaderValue>) -> Response {
-    let (mut parts, body) = response.into_parts();
-    let body = match body.collect().await {
-        Ok(collected) => collected.to_bytes(),
-        Err(error) => return Problem::internal(error.to_string()).into_response(),
-    };
-    let mut hasher = DefaultHasher::new();
-    body.hash(&mut hasher);
-    let tag = format!("\"{:016x}\"", hasher.finish());
-    // Weak comparison (RFC 9110 §8.8.3.2): a proxy that compresses turns a tag weak.
-    let is_ours = |given: &str| {
-        let given = given.trim();
-        given == "*" || given.trim_start_matches("W/") == tag
-    };
-    let known = validator
-        .and_then(|value| value.to_str().map(str::to_owned).ok())
-        .is_some_and(|given| given.split(',').any(is_ours));
-    if let Ok(tag) = HeaderValue::from_str(&tag) {
-        parts.headers.insert(ETAG, tag);
-    }
-    if known {
-        parts.status = StatusCode::NOT_MODIFIED;
-        parts.headers.remove(http::header::CONTENT_TYPE);
-        return Response::from_parts(parts, Body::empty());
-    }
-    Response::from_parts(parts, Body::from(body))
 }
 
 /// `GET …/health` (the component runs) and `GET …/ready` (its database answers).

@@ -17,6 +17,7 @@ pub mod sabotage;
 mod spin;
 pub mod surgery;
 pub mod wait;
+pub mod wire;
 pub mod workspace;
 
 pub use actor::Actor;
