@@ -229,7 +229,7 @@ mod tests {
         };
         let client = client(limits);
         let mut answers = vec![gathered(&client, response(&[0, 0, 0])).await];
-        assert_eq!(answers[0].ready.len(), 2, "the third part found no room");
+        assert_eq!(answers[0].ready[0].len(), 4, "the third part found no room");
         for _ in 0..BACKLOG_ANSWERS {
             answers.push(gathered(&client, response(&[0])).await);
             assert!(answers.last().is_some_and(|answer| answer.ready.is_empty()));

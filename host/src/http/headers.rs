@@ -245,7 +245,6 @@ mod tests {
             "h:65536",
             "h:-1",
             "a b",
-            "h,other",
             "http://h",
             "h:80:80",
             "auth.spin.internal",

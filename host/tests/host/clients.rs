@@ -224,7 +224,7 @@ async fn a_body_that_does_not_come_in_time_is_a_408_and_the_connection_closes() 
     }
     late(&dripping.read_to_end().await.0);
     // Nor is a large body that stops after its beginning.
-    let large = POST.replace("10", "200000") + &"x".repeat(100_000);
+    let large = [POST.replace("10", "200000"), "x".repeat(100_000)].concat();
     late(&exchange(address, large).await);
 }
 
