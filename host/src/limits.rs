@@ -93,7 +93,7 @@ pub const BACKLOG_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Requests of one HTTP/2 connection that are inside components at once; the others of its streams wait. It bounds
 /// the answers that a client can order before the host can know that it does not read them.
-pub const HTTP2_REQUESTS: usize = 32;
+pub const HTTP2_REQUESTS: usize = 16;
 
 /// What a component writes is taken in parts of this size.
 pub const ANSWER_PART_BYTES: usize = 64 * 1024;

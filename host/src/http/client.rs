@@ -227,7 +227,9 @@ impl Client {
             let last = self.at(&self.idle).max(self.at(&self.taken));
             (last + limits.header_timeout, Next::Finish)
         };
-        if now >= due { over } else { Next::Wait(due) }
+        // Another of the limits may begin to count while this one runs, and end before it.
+        let again = due.min(now + limits.write_timeout);
+        if now >= due { over } else { Next::Wait(again) }
     }
 }
 

@@ -135,7 +135,9 @@ async fn connection(
     });
     let socket = Socket::new(stream, client.clone());
     let mut connection = pin!(builder.serve_connection(socket, service));
-    let mut timer = pin!(tokio::time::sleep(client.clients.limits.header_timeout));
+    let limits = &client.clients.limits;
+    let first = limits.header_timeout.min(limits.write_timeout);
+    let mut timer = pin!(tokio::time::sleep(first));
     let mut finishing = false;
     poll_fn(|context| {
         loop {
