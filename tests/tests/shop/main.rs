@@ -35,6 +35,8 @@ mod passwords;
 mod probes;
 mod profiles;
 mod races;
+mod refreshes;
+mod registration;
 mod resending;
 mod restart;
 mod rotation;
