@@ -10,13 +10,12 @@
 //! together.
 
 use crate::SERVICE;
-use crate::admin::require_admin;
+use crate::admin::Admin;
 use axum::Json;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use wasmart_service::clock::{now_ms, rfc3339};
 use wasmart_service::db::{Db, DbError, Row, ToValue};
-use wasmart_service::guard::Caller;
 use wasmart_service::http::{Client, Page, PageQuery, Params, Problem};
 use wasmart_service::new_id;
 
@@ -272,28 +271,22 @@ pub struct AuditQuery {
 
 /// `GET /auth/audit`, newest first; all, or those of one kind, or about one account.
 pub async fn list(
-    caller: Caller,
-    client: Client,
+    _: Admin,
     Params(query): Params<AuditQuery>,
 ) -> Result<Json<Page<RecordView>>, Problem> {
-    require_admin(&caller, client, "audit").await?;
     let page = PageQuery::new(query.limit, query.cursor);
+    let (before, limit) = (page.before()?, page.fetch()?);
     let db = Db::open(&SERVICE).await?;
     let rows = db
         .query(
             "SELECT id, kind, account_id, actor_id, client, detail, at, times, last_at FROM audit
              WHERE id < ?1 AND (?2 IS NULL OR kind = ?2) AND (?3 IS NULL OR account_id = ?3)
              ORDER BY id DESC LIMIT ?4",
-            &[
-                &page.before(),
-                &query.kind,
-                &query.account_id,
-                &page.fetch()?,
-            ],
+            &[&before, &query.kind, &query.account_id, &limit],
         )
         .await?;
     let records = rows.iter().map(record).collect::<Result<Vec<_>, _>>()?;
-    page.page(records, |record| &record.id).map(Json)
+    page.page(records, |record| record.id.clone()).map(Json)
 }
 
 fn record(row: &Row) -> Result<RecordView, DbError> {

@@ -110,7 +110,7 @@ impl Signer {
         let pem = required("jwt_private_key").await?;
         let jwks = required("jwks").await?;
         Ok(Signer {
-            key: key(&pem, &jwks, now).map_err(Problem::unavailable)?,
+            key: key(&pem, &jwks, now).map_err(Problem::misconfigured)?,
             issuer: required("issuer").await?,
             audience: required("audience").await?,
         })
