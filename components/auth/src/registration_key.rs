@@ -10,10 +10,13 @@ use http::{HeaderMap, StatusCode};
 use serde_json::json;
 use wasmart_service::db::{Db, DbError, Tx};
 use wasmart_service::http::Problem;
-use wasmart_service::idempotency::{self, Answer, Once};
+use wasmart_service::idempotency::{Answer, Once};
 
-/// Whose keys these are: nobody has logged in yet.
-const CALLER: &str = "register";
+/// Whose keys these are: nobody has logged in yet, and strangers share no quota, so each key has a caller of its
+/// own, which begins like this.
+const CALLER: &str = "register:";
+/// What comes after all that begin so.
+const AFTER_CALLERS: &str = "register;";
 
 /// The key of a request, if it has one.
 pub struct RegistrationKey(Option<Once>);
@@ -25,9 +28,13 @@ impl RegistrationKey {
         account: &Account,
         input: &Register,
     ) -> Result<RegistrationKey, Problem> {
-        if !headers.contains_key("idempotency-key") {
+        let Some(key) = headers.get("idempotency-key") else {
             return Ok(RegistrationKey(None));
-        }
+        };
+        let caller = format!(
+            "{CALLER}{}",
+            digest(&String::from_utf8_lossy(key.as_bytes()))
+        );
         let asked = json!([
             account.email,
             account.username,
@@ -37,7 +44,7 @@ impl RegistrationKey {
             input.language,
         ]);
         let fingerprint = digest(&asked.to_string());
-        let once = Once::new(headers, CALLER, "POST /auth/register", &fingerprint)?;
+        let once = Once::new(headers, &caller, "POST /auth/register", &fingerprint)?;
         Ok(RegistrationKey(Some(once)))
     }
 
@@ -46,33 +53,29 @@ impl RegistrationKey {
         if self.0.is_none() {
             return Ok(None);
         }
-        let tx = Db::open(&SERVICE).await?.begin().await?;
-        let earlier = self.earlier(&tx).await;
-        tx.rollback().await?;
-        earlier
+        self.earlier(&Db::open(&SERVICE).await?).await
     }
 
     /// As [`RegistrationKey::look_up`], within a transaction.
-    pub async fn earlier(&self, tx: &Tx) -> Result<Option<String>, Problem> {
+    pub async fn earlier(&self, db: &Db) -> Result<Option<String>, Problem> {
         let Some(once) = &self.0 else { return Ok(None) };
-        let answer = once.earlier(tx).await?;
+        let answer = once.earlier(db).await?;
         Ok(answer.and_then(|answer| serde_json::from_str(answer.body()).ok()))
     }
 
-    /// Keeps the account under the key, and forgets keys past their time.
-    pub async fn keep(&self, tx: &Tx, account: &str) -> Result<(), DbError> {
+    /// Keeps the account under the key.
+    pub async fn keep(&self, tx: &Tx, account: &str) -> Result<(), Problem> {
         let Some(once) = &self.0 else { return Ok(()) };
         once.keep(tx, &Answer::json(StatusCode::CREATED, &account))
-            .await?;
-        idempotency::sweep(tx).await
+            .await
     }
 }
 
 /// Forgets the key under which an account was registered: it is deleted.
 pub async fn forget(tx: &Tx, account: &str) -> Result<(), DbError> {
     tx.execute(
-        "DELETE FROM idempotency WHERE caller = ? AND body = ?",
-        &[&CALLER, &json!(account).to_string()],
+        "DELETE FROM idempotency WHERE caller > ? AND caller < ? AND body = ?",
+        &[&CALLER, &AFTER_CALLERS, &json!(account).to_string()],
     )
     .await
 }
