@@ -1,30 +1,30 @@
 //! What a client may change of a profile. Email, username and id belong to the account.
 
-use serde::{Deserialize, Deserializer};
-use wasmart_service::http::{FieldError, Problem};
+use serde::{Deserialize, Serialize};
+use wasmart_service::http::{FieldError, Patch, Problem};
 
 /// Characters of a name or a phone number.
 const MAX_TEXT: usize = 100;
 /// Characters of a language tag (RFC 5646 §4.4.1).
 const MAX_LANGUAGE: usize = 35;
 
-/// One field of a change: absent means as it was, `null` means none.
-pub type Change = Option<Option<String>>;
+/// One field of a change; every field of a profile can be cleared.
+pub type Change = Patch<String>;
 
 /// A field, what becomes of it, what must hold for it, and how to say so.
 type Rule<'a> = (&'a str, &'a Change, fn(&str) -> bool, &'a str);
 
 /// `PATCH`: changes what is named.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Changes {
-    #[serde(default, deserialize_with = "named")]
+    #[serde(default)]
     pub first_name: Change,
-    #[serde(default, deserialize_with = "named")]
+    #[serde(default)]
     pub last_name: Change,
-    #[serde(default, deserialize_with = "named")]
+    #[serde(default)]
     pub phone: Change,
-    #[serde(default, deserialize_with = "named")]
+    #[serde(default)]
     pub language: Change,
 }
 
@@ -38,32 +38,26 @@ pub struct Replacement {
     language: Option<String>,
 }
 
-fn named<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Change, D::Error> {
-    Option::deserialize(deserializer).map(Some)
-}
-
 impl From<Replacement> for Changes {
     fn from(replacement: Replacement) -> Changes {
         Changes {
-            first_name: Some(replacement.first_name),
-            last_name: Some(replacement.last_name),
-            phone: Some(replacement.phone),
-            language: Some(replacement.language),
+            first_name: replacement.first_name.into(),
+            last_name: replacement.last_name.into(),
+            phone: replacement.phone.into(),
+            language: replacement.language.into(),
         }
     }
 }
 
 impl Changes {
-    /// Whether anything is named.
-    pub fn is_empty(&self) -> bool {
+    /// Each column with what becomes of it.
+    pub fn columns(&self) -> [(&'static str, &Change); 4] {
         [
-            &self.first_name,
-            &self.last_name,
-            &self.phone,
-            &self.language,
+            ("first_name", &self.first_name),
+            ("last_name", &self.last_name),
+            ("phone", &self.phone),
+            ("language", &self.language),
         ]
-        .iter()
-        .all(|c| c.is_none())
     }
 
     /// Refuses what can't be, all faults at once.
@@ -96,12 +90,7 @@ impl Changes {
         ];
         let errors: Vec<FieldError> = rules
             .iter()
-            .filter(|(_, change, holds, _)| {
-                change
-                    .as_ref()
-                    .and_then(Option::as_deref)
-                    .is_some_and(|value| !holds(value))
-            })
+            .filter(|(_, change, holds, _)| change.value().is_some_and(|value| !holds(value)))
             .map(|(field, _, _, detail)| FieldError {
                 field: (*field).to_owned(),
                 detail: (*detail).to_owned(),
@@ -149,11 +138,14 @@ mod tests {
     fn absent_and_null_are_not_the_same() {
         let changes: Changes =
             serde_json::from_str(r#"{"phone":null,"language":"en"}"#).expect("changes");
-        assert_eq!((changes.first_name, changes.phone), (None, Some(None)));
-        assert_eq!(changes.language, Some(Some("en".to_owned())));
+        assert_eq!(
+            (changes.first_name, changes.phone),
+            (Patch::Absent, Patch::Null)
+        );
+        assert_eq!(changes.language, Patch::Value("en".to_owned()));
         assert!(serde_json::from_str::<Changes>(r#"{"email":"x@y.de"}"#).is_err());
         let replacement: Replacement = serde_json::from_str("{}").expect("a replacement");
-        assert!(!Changes::from(replacement).is_empty());
+        assert_eq!(Changes::from(replacement).phone, Patch::Null);
     }
 
     #[test]

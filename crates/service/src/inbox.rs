@@ -4,10 +4,11 @@
 //! acknowledged, so that it never blocks the rest of its batch. What fails for a passing reason
 //! (a busy database, a full disk) is not answered at all: the sender still has it.
 
+use crate::actor::Actor;
 use crate::channels;
 use crate::db::{Db, DbError, Tx};
 use crate::open::{ACK, open};
-use crate::{Service, clock, new_id};
+use crate::{Service, clock, new_id, operators};
 use crate::{outbox, trace};
 use std::collections::BTreeMap;
 use wasmart_contracts::envelope::{Event, Parsed, Poison};
@@ -179,6 +180,7 @@ pub(crate) async fn take_in_again(
     service: &Service,
     event: Event,
     letter: &str,
+    reason: Option<&str>,
     handler: &(impl Handler + Sync),
 ) -> Result<(), Refusal> {
     let mut answers = Answers::default();
@@ -187,6 +189,8 @@ pub(crate) async fn take_in_again(
     answers.add(&event, handled);
     tx.execute("DELETE FROM dead_letters WHERE id = ?", &[&letter])
         .await?;
+    let action = "dead_letter.redriven";
+    operators::record(&tx, &Actor::operator(), action, &event.id, reason).await?;
     tx.commit().await?;
     answers.publish(service).await;
     outbox::drain(service).await;

