@@ -32,6 +32,7 @@ mod revocation;
 mod seen;
 mod session;
 mod signing;
+mod spelling;
 mod store;
 mod throttle;
 mod tick;
@@ -72,6 +73,10 @@ static SERVICE: Service = Service {
         Migration {
             version: 10,
             sql: include_str!("../migrations/0010_issuers.sql"),
+        },
+        Migration {
+            version: 16,
+            sql: include_str!("../migrations/0016_spelling.sql"),
         },
     ],
     commands: &[],

@@ -2,7 +2,7 @@
 
 use crate::{
     SERVICE, audit, first_admin, identities, issuers, password_reset, provider, revocation, seen,
-    throttle,
+    spelling, throttle,
 };
 use http::{HeaderMap, StatusCode};
 use wasmart_service::db::Db;
@@ -11,6 +11,7 @@ use wasmart_service::outbox;
 
 pub async fn tick(headers: HeaderMap) -> Result<StatusCode, Problem> {
     internal_only(&headers).await?;
+    spelling::ensure().await?;
     first_admin::ensure().await?;
     outbox::drain(&SERVICE).await;
     let db = Db::open(&SERVICE).await?;

@@ -8,8 +8,9 @@ use axum::Json;
 use axum::response::IntoResponse;
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
-use wasmart_domain::order::{Line, LineError, MAX_ADDRESS, Status, check_lines};
+use wasmart_domain::order::{Line, LineError, Status, check_lines};
 use wasmart_domain::saga::Event;
+use wasmart_domain::text::ADDRESS;
 use wasmart_service::db::Db;
 use wasmart_service::guard::Caller;
 use wasmart_service::http::{Id, Input, Page, PageQuery, Params, Problem, canonical_id};
@@ -53,7 +54,7 @@ pub async fn create(
     Input(input): Input<NewOrderInput>,
 ) -> Result<impl IntoResponse, Problem> {
     let lines = read_lines(&input.lines)?;
-    check_address(input.address.as_deref())?;
+    let address = clean_address(input.address.as_deref())?;
     let once = Once::new(&headers, &caller.id, "POST /orders", &input)?;
     catalogue::check(&lines).await?;
     let id = new_id();
@@ -66,7 +67,7 @@ pub async fn create(
     let new = NewOrder {
         id: &id,
         user_id: &caller.id,
-        address: input.address.as_deref(),
+        address: address.as_deref(),
         traceparent: headers
             .get("traceparent")
             .and_then(|value| value.to_str().ok()),
@@ -122,7 +123,7 @@ pub async fn change(
     Input(input): Input<ChangedOrder>,
 ) -> Result<Json<OrderView>, Problem> {
     let lines = input.lines.as_deref().map(read_lines).transpose()?;
-    check_address(input.address.as_deref())?;
+    let address = clean_address(input.address.as_deref())?;
     if let Some(lines) = &lines {
         catalogue::check(lines).await?;
     }
@@ -137,7 +138,7 @@ pub async fn change(
     if let Some(lines) = &lines {
         store::replace_lines(&tx, &id, lines).await?;
     }
-    if let Some(address) = &input.address {
+    if let Some(address) = &address {
         store::set_address(&tx, &id, address).await?;
     }
     let view = view(&tx, &caller, &id).await?;
@@ -210,14 +211,11 @@ fn read_lines(lines: &[LineInput]) -> Result<Vec<Line>, Problem> {
     })
 }
 
-fn check_address(address: Option<&str>) -> Result<(), Problem> {
-    match address {
-        Some(address) if address.chars().count() > MAX_ADDRESS => Err(Problem::field(
-            "address",
-            format!("must have at most {MAX_ADDRESS} characters"),
-        )),
-        _ => Ok(()),
-    }
+fn clean_address(address: Option<&str>) -> Result<Option<String>, Problem> {
+    address
+        .map(|address| ADDRESS.clean(address))
+        .transpose()
+        .map_err(|error| Problem::field("address", error))
 }
 
 fn read_status(status: &str) -> Result<Status, Problem> {

@@ -12,6 +12,7 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use serde::{Deserialize, Serialize};
 use wasmart_domain::saga::{Event, Outcome, Reason, Saga};
+use wasmart_domain::text::REASON;
 use wasmart_service::clock::{now_ms, rfc3339};
 use wasmart_service::db::Db;
 use wasmart_service::guard::Caller;
@@ -152,9 +153,9 @@ pub async fn compensate(
     Id(id): Id,
     Input(input): Input<Compensate>,
 ) -> Result<Json<SagaDetail>, Problem> {
-    if input.reason.trim().is_empty() {
-        return Err(Problem::field("reason", "must say why"));
-    }
+    let reason = REASON
+        .clean(&input.reason)
+        .map_err(|error| Problem::field("reason", error))?;
     let tx = Db::open(&SERVICE).await?.begin().await?;
     let mut order = find(&tx, &id).await?;
     let before = detail(&tx, &id).await?;
@@ -168,7 +169,7 @@ pub async fn compensate(
     runner::advance(&tx, &mut order, cancel)
         .await?
         .map_err(refuse)?;
-    eprintln!("order {id} is compensated by an operator: {}", input.reason);
+    eprintln!("order {id} is compensated by an operator: {reason}");
     tx.commit().await?;
     outbox::drain(&SERVICE).await;
     let db = Db::open(&SERVICE).await?;

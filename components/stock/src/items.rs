@@ -8,6 +8,7 @@ use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use wasmart_domain::money::{CURRENCY, Money};
 use wasmart_domain::stock::Level;
+use wasmart_domain::text::{DESCRIPTION, ITEM_NAME, REASON, Rule, SEARCH};
 use wasmart_service::db::Db;
 use wasmart_service::guard::Caller;
 use wasmart_service::http::{Id, Input, Page, PageQuery, Params, Problem, internal_only};
@@ -15,8 +16,6 @@ use wasmart_service::idempotency::{self, Answer, Once};
 use wasmart_service::new_id;
 
 const STAFF: [&str; 2] = ["manager", "admin"];
-const MAX_NAME: usize = 200;
-const MAX_TEXT: usize = 4000;
 /// Ids that one internal look-up may ask for: the lines of an order.
 const MAX_KNOWN: usize = 100;
 
@@ -70,13 +69,14 @@ pub struct Known {
 /// `GET /items`: archived ones only on request.
 pub async fn list(Params(filter): Params<ItemFilter>) -> Result<Json<Page<Item>>, Problem> {
     let page = PageQuery::new(filter.limit, filter.cursor);
+    let search = clean("q", &SEARCH, filter.q.as_deref())?.filter(|q| !q.is_empty());
     let db = Db::open(&SERVICE).await?;
     let archived = filter.archived.unwrap_or(false);
     let items = store::list(
         &db,
         page.before(),
         page.fetch()?,
-        filter.q.as_deref(),
+        search.as_deref(),
         archived,
     )
     .await?;
@@ -99,8 +99,8 @@ pub async fn create(
     Input(input): Input<NewItem>,
 ) -> Result<impl IntoResponse, Problem> {
     caller.require_any(&STAFF)?;
-    let name = check_name(&input.name)?;
-    let description = check_text("description", input.description.as_deref(), MAX_TEXT)?;
+    let name = clean("name", &ITEM_NAME, Some(&input.name))?.unwrap_or_default();
+    let description = clean("description", &DESCRIPTION, input.description.as_deref())?;
     check_currency(input.currency.as_deref())?;
     let price = Money::price(input.price).map_err(|error| Problem::field("price", error))?;
     let level = Level::default()
@@ -112,7 +112,7 @@ pub async fn create(
     if let Some(answer) = once.earlier(&tx).await? {
         return Ok(answer);
     }
-    let item = store::insert(&tx, &new_id(), name, description, price, level).await?;
+    let item = store::insert(&tx, &new_id(), &name, description.as_deref(), price, level).await?;
     let answer = Answer::json(StatusCode::CREATED, &item).at(format!("/api/v1/items/{}", item.id));
     once.keep(&tx, &answer).await?;
     tx.commit().await?;
@@ -129,8 +129,8 @@ pub async fn change(
     check_currency(input.currency.as_deref())?;
     let price = input.price.map(Money::price).transpose();
     let change = ItemChange {
-        name: input.name.as_deref().map(check_name).transpose()?,
-        description: check_text("description", input.description.as_deref(), MAX_TEXT)?,
+        name: clean("name", &ITEM_NAME, input.name.as_deref())?,
+        description: clean("description", &DESCRIPTION, input.description.as_deref())?,
         price: price.map_err(|error| Problem::field("price", error))?,
         archived: input.archived,
     };
@@ -152,10 +152,7 @@ pub async fn adjust(
     if input.delta == 0 {
         return Err(Problem::field("delta", "must not be 0"));
     }
-    let reason = check_text("reason", Some(&input.reason), MAX_NAME)?.unwrap_or_default();
-    if reason.trim().is_empty() {
-        return Err(Problem::field("reason", "must not be empty"));
-    }
+    let reason = clean("reason", &REASON, Some(&input.reason))?;
     let once = Once::new(
         &headers,
         &caller.id,
@@ -175,7 +172,7 @@ pub async fn adjust(
         .adjust(input.delta)
         .map_err(|error| Problem::field("delta", error))?;
     store::set_level(&tx, &id, level).await?;
-    store::record(&tx, &id, "adjust", input.delta, Some(reason), None).await?;
+    store::record(&tx, &id, "adjust", input.delta, reason.as_deref(), None).await?;
     let item = store::find(&tx, &id)
         .await?
         .ok_or_else(|| Problem::not_found("item"))?;
@@ -213,39 +210,21 @@ pub async fn known(
     }))
 }
 
-/// `POST /internal/stock/tick`: forgets what need not be remembered.
+/// `POST /internal/stock/tick`: forgets what need not be remembered, makes old items ready for the search.
 pub async fn tick(headers: HeaderMap) -> Result<StatusCode, Problem> {
     internal_only(&headers).await?;
     let tx = Db::open(&SERVICE).await?.begin().await?;
     idempotency::sweep(&tx).await?;
+    store::fold_names(&tx).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn check_name(name: &str) -> Result<&str, Problem> {
-    let name = name.trim();
-    if (1..=MAX_NAME).contains(&name.chars().count()) {
-        Ok(name)
-    } else {
-        Err(Problem::field(
-            "name",
-            format!("must have 1 to {MAX_NAME} characters"),
-        ))
-    }
-}
-
-fn check_text<'a>(
-    field: &str,
-    text: Option<&'a str>,
-    max: usize,
-) -> Result<Option<&'a str>, Problem> {
-    match text {
-        Some(text) if text.chars().count() > max => Err(Problem::field(
-            field,
-            format!("must have at most {max} characters"),
-        )),
-        text => Ok(text),
-    }
+/// The text of a field, where there is any, as it is stored.
+fn clean(field: &str, rule: &Rule, text: Option<&str>) -> Result<Option<String>, Problem> {
+    text.map(|text| rule.clean(text))
+        .transpose()
+        .map_err(|error| Problem::field(field, error))
 }
 
 fn check_currency(currency: Option<&str>) -> Result<(), Problem> {

@@ -27,6 +27,10 @@ static SERVICE: Service = Service {
             version: 2,
             sql: OUTBOX_RATE,
         },
+        Migration {
+            version: 4,
+            sql: include_str!("../migrations/0004_folded_name.sql"),
+        },
     ],
     commands: &[],
 };

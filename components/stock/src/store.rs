@@ -3,6 +3,7 @@
 use serde::Serialize;
 use wasmart_domain::money::{CURRENCY, Money};
 use wasmart_domain::stock::Level;
+use wasmart_domain::text::fold;
 use wasmart_service::clock::{now_ms, rfc3339};
 use wasmart_service::db::{Db, DbError, Row, Tx};
 use wasmart_service::new_id;
@@ -41,9 +42,9 @@ pub struct Movement {
 }
 
 /// What of an item changes.
-pub struct ItemChange<'a> {
-    pub name: Option<&'a str>,
-    pub description: Option<&'a str>,
+pub struct ItemChange {
+    pub name: Option<String>,
+    pub description: Option<String>,
     pub price: Option<Money>,
     pub archived: Option<bool>,
 }
@@ -54,6 +55,9 @@ pub struct Held {
     pub quantity: u32,
     pub level: Level,
 }
+
+/// Items that one tick folds.
+const FOLDED_AT_ONCE: i64 = 200;
 
 const ITEM: &str =
     "id, name, description, price, on_hand, reserved, sold, archived, created_at, updated_at";
@@ -105,6 +109,8 @@ pub async fn find_all(db: &Db, ids: &[&str]) -> Result<Vec<Item>, DbError> {
         .collect()
 }
 
+/// Items, newest first, from below `before`. Names are compared as [`fold`] has them; one that no tick has folded
+/// yet ([`fold_names`]), as SQLite knows how to.
 pub async fn list(
     db: &Db,
     before: &str,
@@ -114,11 +120,13 @@ pub async fn list(
 ) -> Result<Vec<Item>, DbError> {
     let sql = format!(
         "SELECT {ITEM} FROM items WHERE id < ?1 AND (archived = 0 OR ?2)
-             AND (?3 IS NULL OR instr(lower(name), lower(?3)) > 0)
+             AND (?3 IS NULL OR instr(folded_name, ?5) > 0
+                 OR (folded_name IS NULL AND instr(lower(name), lower(?3)) > 0))
          ORDER BY id DESC LIMIT ?4"
     );
+    let folded = part_of_name.map(fold);
     let rows = db
-        .query(&sql, &[&before, &archived, &part_of_name, &limit])
+        .query(&sql, &[&before, &archived, &part_of_name, &limit, &folded])
         .await?;
     rows.iter().map(Item::read).collect()
 }
@@ -148,12 +156,14 @@ pub async fn insert(
     let row = tx
         .first(
             &format!(
-                "INSERT INTO items (id, name, description, price, on_hand, created_at, updated_at)
-                 VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING {ITEM}"
+                "INSERT INTO items (id, name, folded_name, description, price, on_hand, created_at,
+                                    updated_at)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING {ITEM}"
             ),
             &[
                 &id,
                 &name,
+                &fold(name),
                 &description,
                 &price.minor(),
                 &level.on_hand,
@@ -171,11 +181,11 @@ pub async fn insert(
     )
 }
 
-pub async fn change(db: &Db, id: &str, to: &ItemChange<'_>) -> Result<Option<Item>, DbError> {
+pub async fn change(db: &Db, id: &str, to: &ItemChange) -> Result<Option<Item>, DbError> {
     let row = db
         .first(
             &format!(
-                "UPDATE items SET name = coalesce(?1, name),
+                "UPDATE items SET name = coalesce(?1, name), folded_name = coalesce(?7, folded_name),
                      description = coalesce(?2, description), price = coalesce(?3, price),
                      archived = coalesce(?4, archived), updated_at = ?5
                  WHERE id = ?6 RETURNING {ITEM}"
@@ -187,10 +197,24 @@ pub async fn change(db: &Db, id: &str, to: &ItemChange<'_>) -> Result<Option<Ite
                 &to.archived,
                 &now_ms(),
                 &id,
+                &to.name.as_deref().map(fold),
             ],
         )
         .await?;
     row.as_ref().map(Item::read).transpose()
+}
+
+/// Folds the names of items from before there was a column for it, a bounded number at once.
+pub async fn fold_names(tx: &Tx) -> Result<(), DbError> {
+    let sql = "SELECT id, name FROM items WHERE folded_name IS NULL LIMIT ?";
+    for row in tx.query(sql, &[&FOLDED_AT_ONCE]).await? {
+        tx.execute(
+            "UPDATE items SET folded_name = ? WHERE id = ?",
+            &[&fold(&row.text(1)?), &row.text(0)?],
+        )
+        .await?;
+    }
+    Ok(())
 }
 
 pub async fn set_level(tx: &Tx, id: &str, level: Level) -> Result<(), DbError> {

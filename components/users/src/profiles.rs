@@ -84,7 +84,7 @@ async fn get(caller: &Caller, id: &str) -> Result<Profile, Problem> {
 
 async fn apply(caller: &Caller, id: &str, changes: Changes) -> Result<Profile, Problem> {
     let profile = get(caller, id).await?;
-    changes.check()?;
+    let changes = changes.cleaned()?;
     if changes.is_empty() {
         return Ok(profile);
     }

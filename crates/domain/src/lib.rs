@@ -10,3 +10,4 @@ pub mod money;
 pub mod order;
 pub mod saga;
 pub mod stock;
+pub mod text;

@@ -42,6 +42,7 @@ mod sabotage;
 mod sign_in;
 mod simulation;
 mod strangers;
+mod text;
 mod token_endpoint;
 mod versions;
 mod walkthrough;
