@@ -5,14 +5,13 @@
 //! may be a password in the wrong field. Bounded in age and in number.
 
 use crate::SERVICE;
-use crate::admin::require_admin;
+use crate::admin::Admin;
 use axum::Json;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use wasmart_domain::text::clean_word;
 use wasmart_service::clock::{now_ms, rfc3339};
 use wasmart_service::db::{Db, DbError, Row};
-use wasmart_service::guard::Caller;
 use wasmart_service::http::{Client, Page, PageQuery, Params, Problem, canonical_id};
 use wasmart_service::new_id;
 
@@ -181,12 +180,11 @@ pub struct AuditQuery {
 
 /// `GET /auth/audit`, newest first; all, or those of one kind, or about one account.
 pub async fn list(
-    caller: Caller,
-    client: Client,
+    _: Admin,
     Params(query): Params<AuditQuery>,
 ) -> Result<Json<Page<RecordView>>, Problem> {
-    require_admin(&caller, client, "audit").await?;
     let page = PageQuery::new(query.limit, query.cursor);
+    let (before, limit) = (page.before()?, page.fetch()?);
     let kind = query.kind.as_deref().map(clean_word).transpose();
     let kind = kind.map_err(|error| Problem::field("kind", error))?;
     let account_id = match query.account_id.as_deref().map(canonical_id) {
@@ -199,11 +197,11 @@ pub async fn list(
             "SELECT id, kind, account_id, actor_id, client, detail, at FROM audit
              WHERE id < ?1 AND (?2 IS NULL OR kind = ?2) AND (?3 IS NULL OR account_id = ?3)
              ORDER BY id DESC LIMIT ?4",
-            &[&page.before(), &kind, &account_id, &page.fetch()?],
+            &[&before, &kind, &account_id, &limit],
         )
         .await?;
     let records = rows.iter().map(record).collect::<Result<Vec<_>, _>>()?;
-    page.page(records, |record| &record.id).map(Json)
+    page.page(records, |record| record.id.clone()).map(Json)
 }
 
 fn record(row: &Row) -> Result<RecordView, DbError> {

@@ -2,11 +2,11 @@
 
 use axum::body::Body;
 use axum::extract::FromRequest;
+use http::header::COOKIE;
 use http::header::GetAll;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE};
 use http::{HeaderValue, Request};
 use serde::Deserialize;
-use wasmart_service::http::{Input, Problem, same_site_only};
+use wasmart_service::http::{OptionalInput, Problem, same_site_only};
 
 /// The refresh token of a request, where it has one. The body wins over the cookie.
 pub struct RefreshToken(pub Option<String>);
@@ -21,18 +21,10 @@ impl<S: Sync> FromRequest<S> for RefreshToken {
     type Rejection = Problem;
 
     async fn from_request(request: Request<Body>, state: &S) -> Result<RefreshToken, Problem> {
-        let headers = request.headers();
-        let cookie = cookie(headers.get_all(COOKIE), "refresh_token");
-        let own = same_site_only(headers).await;
-        let is_empty = headers
-            .get(CONTENT_LENGTH)
-            .is_some_and(|length| length == "0");
-        let given = if is_empty || !headers.contains_key(CONTENT_TYPE) {
-            None
-        } else {
-            let Input(given) = Input::<Given>::from_request(request, state).await?;
-            given.refresh_token
-        };
+        let cookie = cookie(request.headers().get_all(COOKIE), "refresh_token");
+        let own = same_site_only(request.uri(), request.headers()).await;
+        let OptionalInput(given) = OptionalInput::<Given>::from_request(request, state).await?;
+        let given = given.and_then(|given| given.refresh_token);
         if given.is_none() && cookie.is_some() {
             own?;
         }

@@ -8,11 +8,11 @@ use crate::store::Deleted;
 use crate::{
     SERVICE, identities, issuers, password_reset, resets, revocation, seen, store, throttle,
 };
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use serde::Deserialize;
 use wasmart_contracts::messages::AccountDeleted;
 use wasmart_service::db::Db;
-use wasmart_service::http::{Id, Params, Problem, internal_only};
+use wasmart_service::http::{Id, Params, Problem};
 use wasmart_service::outbox;
 
 #[derive(Deserialize)]
@@ -23,12 +23,7 @@ pub struct By {
 }
 
 /// 204 as often as it is asked; 404 only for an account that never was; 409 for the last administrator.
-pub async fn delete(
-    headers: HeaderMap,
-    Id(id): Id,
-    Params(By { by }): Params<By>,
-) -> Result<StatusCode, Problem> {
-    internal_only(&headers).await?;
+pub async fn delete(Id(id): Id, Params(By { by }): Params<By>) -> Result<StatusCode, Problem> {
     if issuers::any().await {
         // An account that a guard has let in a moment ago may be but a note yet: it must not come to be later.
         seen::take_in(Db::open(&SERVICE).await?).await?;

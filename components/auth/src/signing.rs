@@ -79,7 +79,7 @@ impl Signer {
         let pem = required("jwt_private_key").await?;
         let jwks = required("jwks").await?;
         Ok(Signer {
-            pair: key_pair(&pem, &jwks, now).map_err(Problem::unavailable)?,
+            pair: key_pair(&pem, &jwks, now).map_err(Problem::misconfigured)?,
             issuer: required("issuer").await?,
             audience: required("audience").await?,
         })

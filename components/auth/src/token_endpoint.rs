@@ -6,13 +6,11 @@ use crate::session::Session;
 use crate::{login, refresh};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, PRAGMA, SET_COOKIE, WWW_AUTHENTICATE,
-};
-use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, PRAGMA, SET_COOKIE, WWW_AUTHENTICATE};
+use http::{HeaderValue, Request, StatusCode};
 use serde_json::json;
 use std::collections::HashMap;
-use wasmart_service::http::{Client, Problem, read_body};
+use wasmart_service::http::{Client, Problem, media_type, read_body};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -60,7 +58,7 @@ pub async fn token(client: Client, request: Request<Body>) -> Response {
 
 async fn grant(client: Client, request: Request<Body>) -> Result<Response, Refusal> {
     let headers = request.headers().clone();
-    if !is_form(&headers) {
+    if media_type(&headers).as_deref() != Some(FORM) {
         return Err(invalid_request("send application/x-www-form-urlencoded"));
     }
     let given = parameters(&read_body(request).await?)?;
@@ -101,14 +99,6 @@ async fn grant(client: Client, request: Request<Body>) -> Result<Response, Refus
 
 async fn log_in((username, password): (&str, &str), client: Client) -> Result<Session, Problem> {
     login::open_session(authenticate(username, password, client).await?).await
-}
-
-fn is_form(headers: &HeaderMap) -> bool {
-    headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .is_some_and(|media| media.trim().eq_ignore_ascii_case(FORM))
 }
 
 /// One that is empty counts as left out, one that comes twice is refused (RFC 6749 §3.2).

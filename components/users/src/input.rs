@@ -1,11 +1,11 @@
 //! What a client may change of a profile. Email, username and id belong to the account.
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Serialize};
 use wasmart_domain::text::{PERSON_NAME, TextError, clean_language, clean_phone};
-use wasmart_service::http::{FieldError, Problem};
+use wasmart_service::http::{FieldError, Patch, Problem};
 
-/// One field of a change: absent means as it was, `null` means none.
-pub type Change = Option<Option<String>>;
+/// One field of a change; every field of a profile can be cleared.
+pub type Change = Patch<String>;
 
 /// A field, what becomes of it, and the rule for its text.
 type Field<'a> = (
@@ -15,16 +15,16 @@ type Field<'a> = (
 );
 
 /// `PATCH`: changes what is named.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Changes {
-    #[serde(default, deserialize_with = "named")]
+    #[serde(default)]
     pub first_name: Change,
-    #[serde(default, deserialize_with = "named")]
+    #[serde(default)]
     pub last_name: Change,
-    #[serde(default, deserialize_with = "named")]
+    #[serde(default)]
     pub phone: Change,
-    #[serde(default, deserialize_with = "named")]
+    #[serde(default)]
     pub language: Change,
 }
 
@@ -38,32 +38,26 @@ pub struct Replacement {
     language: Option<String>,
 }
 
-fn named<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Change, D::Error> {
-    Option::deserialize(deserializer).map(Some)
-}
-
 impl From<Replacement> for Changes {
     fn from(replacement: Replacement) -> Changes {
         Changes {
-            first_name: Some(replacement.first_name),
-            last_name: Some(replacement.last_name),
-            phone: Some(replacement.phone),
-            language: Some(replacement.language),
+            first_name: replacement.first_name.into(),
+            last_name: replacement.last_name.into(),
+            phone: replacement.phone.into(),
+            language: replacement.language.into(),
         }
     }
 }
 
 impl Changes {
-    /// Whether anything is named.
-    pub fn is_empty(&self) -> bool {
+    /// Each column with what becomes of it.
+    pub fn columns(&self) -> [(&'static str, &Change); 4] {
         [
-            &self.first_name,
-            &self.last_name,
-            &self.phone,
-            &self.language,
+            ("first_name", &self.first_name),
+            ("last_name", &self.last_name),
+            ("phone", &self.phone),
+            ("language", &self.language),
         ]
-        .iter()
-        .all(|c| c.is_none())
     }
 
     /// The texts as they are stored. Refuses what can't be, all faults at once.
@@ -77,7 +71,7 @@ impl Changes {
         ];
         let mut errors = Vec::new();
         for (field, change, clean) in fields {
-            let Some(Some(text)) = change else { continue };
+            let Patch::Value(text) = change else { continue };
             match clean(text) {
                 Ok(cleaned) => *text = cleaned,
                 Err(fault) => errors.push(FieldError {
@@ -102,10 +96,13 @@ mod tests {
     fn absent_and_null_are_not_the_same() {
         let changes: Changes =
             serde_json::from_str(r#"{"phone":null,"language":"en"}"#).expect("changes");
-        assert_eq!((changes.first_name, changes.phone), (None, Some(None)));
-        assert_eq!(changes.language, Some(Some("en".to_owned())));
+        assert_eq!(
+            (changes.first_name, changes.phone),
+            (Patch::Absent, Patch::Null)
+        );
+        assert_eq!(changes.language, Patch::Value("en".to_owned()));
         assert!(serde_json::from_str::<Changes>(r#"{"email":"x@y.de"}"#).is_err());
         let replacement: Replacement = serde_json::from_str("{}").expect("a replacement");
-        assert!(!Changes::from(replacement).is_empty());
+        assert_eq!(Changes::from(replacement).phone, Patch::Null);
     }
 }

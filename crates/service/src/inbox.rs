@@ -4,10 +4,11 @@
 //! acknowledged, so that it never blocks the rest of its batch. What fails for a passing reason
 //! (a busy database, a full disk) is not answered at all: the sender still has it.
 
+use crate::actor::Actor;
 use crate::channels;
 use crate::db::{Db, DbError, Tx};
 use crate::outbox;
-use crate::{Service, clock, new_id};
+use crate::{Service, clock, new_id, operators};
 use std::collections::BTreeMap;
 use wasmart_contracts::envelope::{Event, Parsed, Poison, parse_batch};
 use wasmart_contracts::messages::Ack;
@@ -196,6 +197,7 @@ pub(crate) async fn take_in_again(
     service: &Service,
     event: Event,
     letter: &str,
+    reason: Option<&str>,
     handler: &(impl Handler + Sync),
 ) -> Result<(), Refusal> {
     let mut answers = Answers::default();
@@ -204,6 +206,8 @@ pub(crate) async fn take_in_again(
     answers.add(&event, handled);
     tx.execute("DELETE FROM dead_letters WHERE id = ?", &[&letter])
         .await?;
+    let action = "dead_letter.redriven";
+    operators::record(&tx, &Actor::operator(), action, &event.id, reason).await?;
     tx.commit().await?;
     answers.publish(service).await;
     outbox::drain(service).await;

@@ -4,6 +4,7 @@
 //! A component names itself once, as a `static` [`Service`], and hands that to the two entries:
 //! [`http::serve`] for requests and [`inbox::receive`] for messages.
 
+pub mod actor;
 pub mod barrier;
 pub mod channels;
 pub mod clock;
@@ -15,6 +16,7 @@ pub mod http;
 pub mod idempotency;
 pub mod inbox;
 pub mod internal;
+pub mod operators;
 pub mod outbox;
 #[cfg(feature = "sabotage")]
 pub mod sabotage;

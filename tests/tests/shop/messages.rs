@@ -148,7 +148,7 @@ async fn a_command_repeated_ten_times_has_one_effect(app: &mut App) {
     app.quiet().await;
     assert_eq!(ann.read_order(&order).await["status"], "paid");
     assert_eq!(ann.balance().await, PLENTY - 200);
-    assert_eq!(ann.item(&tea).await["reserved"], 2);
+    assert_eq!(app.admin().await.item(&tea).await["reserved"], 2);
 
     ann.execute(&order, "cancel").await.expect(200);
     ann.wait_for(&order, "canceled").await;
@@ -170,7 +170,7 @@ async fn a_command_repeated_ten_times_has_one_effect(app: &mut App) {
     }
     app.quiet().await;
     assert_eq!(ann.balance().await, PLENTY);
-    let item = ann.item(&tea).await;
+    let item = app.admin().await.item(&tea).await;
     assert_eq!(
         (&item["available"], &item["reserved"]),
         (&json!(50), &json!(0))

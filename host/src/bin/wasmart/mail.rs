@@ -29,8 +29,7 @@ impl Mail {
         let base = "/internal/notifications/mails";
         match self.command {
             Command::List => {
-                let mails = self.shop.get(base)?;
-                let mails = mails["data"].as_array().cloned().unwrap_or_default();
+                let mails = self.shop.list(base)?;
                 for mail in &mails {
                     let text = |name: &str| mail[name].as_str().unwrap_or("-").to_owned();
                     println!(

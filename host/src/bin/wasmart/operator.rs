@@ -7,6 +7,9 @@ use clap::Args;
 use serde_json::Value;
 use ureq::Agent;
 
+/// Elements asked for at once: as many as the shop gives.
+const PAGE: usize = 200;
+
 #[derive(Args)]
 pub struct Shop {
     /// The running shop
@@ -25,6 +28,24 @@ impl Shop {
             path,
             request.header("x-internal-secret", self.secret()?).call(),
         )
+    }
+
+    /// All elements of a list, page by page.
+    pub fn list(&self, path: &str) -> anyhow::Result<Vec<Value>> {
+        let joint = if path.contains('?') { '&' } else { '?' };
+        let first = format!("{path}{joint}limit={PAGE}");
+        let mut all = Vec::new();
+        let mut next = first.clone();
+        loop {
+            let mut page = self.get(&next)?;
+            if let Value::Array(data) = page["data"].take() {
+                all.extend(data);
+            }
+            match page["next_cursor"].as_str() {
+                Some(cursor) => next = format!("{first}&cursor={cursor}"),
+                None => return Ok(all),
+            }
+        }
     }
 
     pub fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
@@ -61,6 +82,34 @@ impl Shop {
         })?;
         Ok(secret.trim().to_owned())
     }
+}
+
+/// The path with a reason, where one is given.
+pub fn with_reason(path: String, reason: Option<&str>) -> String {
+    let Some(reason) = reason else { return path };
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("reason", reason)
+        .finish();
+    format!("{path}?{query}")
+}
+
+/// Who made a change, in a word or two.
+pub fn actor(actor: &Value) -> String {
+    match (actor["kind"].as_str(), actor["id"].as_str()) {
+        (Some(kind), Some(id)) => format!("{kind} {id}"),
+        (Some(kind), None) => kind.to_owned(),
+        _ => "-".to_owned(),
+    }
+}
+
+/// One line for what somebody did to a saga or a dead letter.
+pub fn action(action: &Value) -> String {
+    let text = |name: &str| action[name].as_str().unwrap_or("-");
+    let who = actor(&action["actor"]);
+    let reason = action["reason"].as_str();
+    let why = reason.map_or_else(String::new, |reason| format!(": {reason:?}"));
+    let (at, what, subject) = (text("at"), text("action"), text("subject"));
+    format!("{at}  {what}  {subject}  by {who}{why}")
 }
 
 fn answer(

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use crate::operator::Shop;
+use crate::operator::{Shop, action, actor, with_reason};
 
 const BASE: &str = "/internal/orders/sagas";
 
@@ -33,12 +33,15 @@ enum Command {
     Redrive {
         /// The order's id
         id: String,
+        /// Why, for the record
+        #[arg(long)]
+        reason: Option<String>,
     },
     /// Turn a saga round: refund, release, cancel
     Compensate {
         /// The order's id
         id: String,
-        /// Why, for the log
+        /// Why, for the record
         #[arg(long)]
         reason: String,
         /// Only say what it would do
@@ -51,18 +54,14 @@ impl Saga {
     pub fn run(self) -> anyhow::Result<()> {
         match self.command {
             Command::List { stuck } => {
-                let list = self.shop.get(&format!("{BASE}?stuck={stuck}"))?;
-                let sagas = list["data"].as_array().cloned().unwrap_or_default();
+                let sagas = self.shop.list(&format!("{BASE}?stuck={stuck}"))?;
                 sagas.iter().for_each(line);
                 println!("{} sagas", sagas.len());
             }
             Command::Show { id } => show(&self.shop.get(&format!("{BASE}/{id}"))?),
-            Command::Redrive { id } => {
-                show(
-                    &self
-                        .shop
-                        .post(&format!("{BASE}/{id}/redrive"), &json!({}))?,
-                );
+            Command::Redrive { id, reason } => {
+                let path = with_reason(format!("{BASE}/{id}/redrive"), reason.as_deref());
+                show(&self.shop.post(&path, &json!({}))?);
             }
             Command::Compensate {
                 id,
@@ -117,10 +116,14 @@ fn show(detail: &Value) {
     for event in list(&detail["history"]) {
         let (from, to) = (text(&event["from"]), text(&event["to"]));
         println!(
-            "  {}  {from} → {to}  {}",
+            "  {}  {from} → {to}  {}  by {}",
             text(&event["at"]),
-            text(&event["event"])
+            text(&event["event"]),
+            actor(&event["actor"])
         );
+    }
+    for done in list(&detail["actions"]) {
+        println!("  {}", action(done));
     }
     if detail["undo"]["possible"] == false {
         println!("an undo is not possible any more");

@@ -1,6 +1,7 @@
 //! The whole shop, on a free port with folders of its own.
 
 use crate::harness::actor::Actor;
+use crate::harness::answer::Answer;
 use crate::harness::books::Books;
 use crate::harness::logs;
 use crate::harness::redis::RedisServer;
@@ -224,6 +225,16 @@ impl App {
         let tick = nobody.request("POST", &format!("/internal/{service}/tick"));
         let tick = tick.header("x-internal-secret", workspace::keys().internal_secret());
         nobody.send(tick).await.expect(204);
+    }
+
+    /// Asks on an internal path, with the shared secret: what an operator's command does.
+    pub async fn operate(&self, method: &str, path: &str, body: &serde_json::Value) -> Answer {
+        let nobody = self.anonymous();
+        let request = nobody.request(method, path).json(body);
+        let secret = workspace::keys().internal_secret();
+        nobody
+            .send(request.header("x-internal-secret", secret))
+            .await
     }
 
     /// Tells [`App::finish`] that so many more messages will have been set aside.

@@ -6,8 +6,10 @@ pub enum Who {
     Nobody,
     Customer,
     Admin,
+    /// Holds the shared secret.
+    Operator,
 }
-use Who::{Admin, Customer, Nobody};
+use Who::{Admin, Customer, Nobody, Operator};
 
 /// A field that people type into, and a request that carries it.
 pub struct Door {
@@ -58,7 +60,7 @@ const PUT_ME: (&str, &str) = ("PUT", "/users/{me}");
 const PROFILES: (&str, &str) = ("POST", "/profiles");
 const ITEM: (&str, &str) = ("PATCH", "/items/{item}");
 
-pub const DOORS: [Door; 31] = [
+pub const DOORS: [Door; 34] = [
     door(
         Nobody,
         REGISTER,
@@ -178,6 +180,30 @@ pub const DOORS: [Door; 31] = [
         ("GET", "/auth/audit?kind="),
         ("AuditQuery", "kind"),
         "logout",
+        Line,
+    ),
+    door(
+        Admin,
+        ("POST", "/sagas/{draft}/redrive?reason="),
+        ("Redrive", "reason"),
+        "as asked",
+        Line,
+    ),
+    door(
+        Operator,
+        (
+            "POST",
+            "/internal/stock/dead-letters/{draft}/redrive?reason=",
+        ),
+        ("Why", "reason"),
+        "as asked",
+        Line,
+    ),
+    door(
+        Operator,
+        ("DELETE", "/internal/stock/dead-letters/{draft}?reason="),
+        ("Why", "reason"),
+        "as asked",
         Line,
     ),
 ];

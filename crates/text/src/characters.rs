@@ -93,7 +93,7 @@ pub(super) fn is_visible(c: char) -> bool {
 }
 
 /// Letters, digits and the marks on them.
-pub(crate) fn is_letter_or_digit(c: char) -> bool {
+pub fn is_letter_or_digit(c: char) -> bool {
     use GeneralCategory as G;
     matches!(
         CATEGORY.get(c),

@@ -1,5 +1,5 @@
 //! The fields that people type into, each with its rule. Emails, usernames and passwords are in
-//! `crate::account`.
+//! `wasmart_domain::account`.
 
 use super::{Rule, TextError, narrow};
 
@@ -11,8 +11,10 @@ pub const ITEM_NAME: Rule = Rule::line(200);
 pub const DESCRIPTION: Rule = Rule::lines(4000).or_empty();
 /// Where an order is delivered.
 pub const ADDRESS: Rule = Rule::lines(500).or_empty();
-/// Why somebody of the staff did something.
+/// Why somebody changed the stock of an item.
 pub const REASON: Rule = Rule::line(200);
+/// Why an operator turned a saga round, or threw a message away.
+pub const OPERATOR_REASON: Rule = Rule::line(500);
 /// What a token says of its owner: another issuer may put anything there.
 pub const CLAIM: Rule = Rule::line(254);
 /// What is looked for.

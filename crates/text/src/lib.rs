@@ -2,20 +2,18 @@
 //!
 //! Two things are put right in silence: the Unicode form (NFC) and white space around the text. Everything
 //! else that a field can't hold is refused by name ([`TextError`]), so that what is stored is what was typed.
-//! The fields themselves are in [`fields`], the characters in `characters`.
+//! The fields themselves are in `fields`, the characters in `characters`.
 
 mod characters;
 mod fields;
 mod forms;
 
-pub use characters::MAX_MARKS;
-pub(crate) use characters::is_letter_or_digit;
+pub use characters::{MAX_MARKS, is_letter_or_digit};
 pub use fields::{
-    ADDRESS, CLAIM, DESCRIPTION, ITEM_NAME, PERSON_NAME, REASON, SEARCH, clean_language,
-    clean_phone, clean_word,
+    ADDRESS, CLAIM, DESCRIPTION, ITEM_NAME, OPERATOR_REASON, PERSON_NAME, REASON, SEARCH,
+    clean_language, clean_phone, clean_word,
 };
-pub(crate) use forms::is_plain;
-pub use forms::{fold, narrow, nfc};
+pub use forms::{fold, is_plain, narrow, nfc};
 
 use thiserror::Error;
 

@@ -48,7 +48,7 @@ pub fn narrow(text: &str) -> String {
 }
 
 /// Whether a character is the same in NFKC: no ligature, no superscript, no other letter's variant.
-pub(crate) fn is_plain(c: char) -> bool {
+pub fn is_plain(c: char) -> bool {
     let mut bytes = [0; 4];
     let text: &str = c.encode_utf8(&mut bytes);
     NFKC.normalize(text) == text
