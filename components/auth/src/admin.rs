@@ -181,7 +181,11 @@ async fn require_admin(caller: &Caller, client: Client, what: &str) -> Result<()
             .by(Some(&caller.id))
             .from(client)
             .with(json!({"to": what}));
-        record.write(&Db::open(&SERVICE).await?).await?.log();
+        // Under the lock: those that come at once are counted one by one.
+        let tx = Db::open(&SERVICE).await?.begin().await?;
+        let record = record.write(&tx).await?;
+        tx.commit().await?;
+        record.log();
     }
     allowed
 }

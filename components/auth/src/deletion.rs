@@ -6,7 +6,8 @@ use crate::admin::keep_an_admin;
 use crate::audit::{Entry, Kind};
 use crate::store::Deleted;
 use crate::{
-    SERVICE, identities, issuers, password_reset, resets, revocation, seen, store, throttle,
+    SERVICE, identities, issuers, password_reset, registration_key, resets, revocation, seen,
+    store, throttle,
 };
 use http::StatusCode;
 use serde::Deserialize;
@@ -43,6 +44,7 @@ pub async fn delete(Id(id): Id, Params(By { by }): Params<By>) -> Result<StatusC
             resets::forget(&tx, &id).await?;
             password_reset::forget_events(&tx, &id).await?;
             throttle::forget_networks(&tx, &id).await?;
+            registration_key::forget(&tx, &id).await?;
             identities::changed(&tx, &id).await?;
             let data = AccountDeleted {
                 user_id: id.clone(),

@@ -9,10 +9,12 @@ mod admin;
 mod audit;
 mod authenticate;
 mod check;
+mod client_authentication;
 mod credentials;
 mod deletion;
 mod discovery;
 mod first_admin;
+mod hashing;
 mod identities;
 mod issuers;
 mod key_value;
@@ -26,7 +28,9 @@ mod password_rules;
 mod passwords;
 mod provider;
 mod refresh;
+mod refresh_tokens;
 mod register;
+mod registration_key;
 mod resets;
 mod revocation;
 mod seen;
@@ -73,6 +77,18 @@ static SERVICE: Service = Service {
         Migration {
             version: 10,
             sql: include_str!("../migrations/0010_issuers.sql"),
+        },
+        Migration {
+            version: 11,
+            sql: include_str!("../migrations/0011_hashing.sql"),
+        },
+        Migration {
+            version: 12,
+            sql: include_str!("../migrations/0012_first_admin.sql"),
+        },
+        Migration {
+            version: 13,
+            sql: include_str!("../migrations/0013_audit.sql"),
         },
         Migration {
             version: 16,

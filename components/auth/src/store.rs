@@ -2,7 +2,7 @@
 //! take the transaction; the rest take any handle.
 
 use crate::login_name::LoginName;
-use crate::session::{Family, Session};
+use crate::session::Session;
 use crate::spelling::folded;
 use serde::Serialize;
 use wasmart_domain::account::Role;
@@ -72,27 +72,35 @@ fn account(row: &Row) -> Result<Account, DbError> {
     })
 }
 
-/// What another account has already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Taken {
-    Email,
-    Username,
-}
-
-pub async fn taken(db: &Db, email: &str, username: Option<&str>) -> Result<Option<Taken>, DbError> {
+/// Whether another account has this email or this username already.
+pub async fn is_taken(db: &Db, email: &str, username: Option<&str>) -> Result<bool, DbError> {
     let row = db
         .first(
-            "SELECT email IS ?1 FROM accounts WHERE email = ?1 OR username = ?2
-             ORDER BY email IS ?1 DESC LIMIT 1",
+            "SELECT 1 FROM accounts WHERE email = ? OR username = ? LIMIT 1",
             &[&email, &username],
         )
         .await?;
-    let Some(row) = row else { return Ok(None) };
-    Ok(Some(if row.flag(0)? {
-        Taken::Email
-    } else {
-        Taken::Username
-    }))
+    Ok(row.is_some())
+}
+
+/// Notes that the shop has an administrator, or has had one.
+pub async fn note_admin(tx: &Tx) -> Result<(), DbError> {
+    tx.execute(
+        "INSERT INTO first_admin (id, at) VALUES (1, ?) ON CONFLICT (id) DO NOTHING",
+        &[&clock::now_ms()],
+    )
+    .await
+}
+
+/// Whether the shop has ever had an administrator; also one that an operator made by hand.
+pub async fn has_had_admin(db: &Db) -> Result<bool, DbError> {
+    let row = db
+        .first(
+            "SELECT 1 FROM first_admin UNION ALL SELECT 1 FROM accounts WHERE role = ? LIMIT 1",
+            &[&Role::Admin.as_str()],
+        )
+        .await?;
+    Ok(row.is_some())
 }
 
 pub async fn insert_account(
@@ -261,6 +269,9 @@ pub async fn list(
 }
 
 pub async fn set_role(tx: &Tx, id: &str, role: Role) -> Result<Option<Account>, DbError> {
+    if role == Role::Admin {
+        note_admin(tx).await?;
+    }
     let sql = format!(
         "UPDATE accounts SET role = ?, generation = generation + 1
          WHERE id = ? AND deleted_at IS NULL RETURNING {ACCOUNT}"
@@ -297,8 +308,12 @@ pub async fn delete_account(tx: &Tx, id: &str) -> Result<Deleted, DbError> {
 }
 
 /// Keeps fresh tokens; false when the account has changed since they were signed, in which case they
-/// must not be given out.
-pub async fn insert_session(tx: &Tx, session: &Session) -> Result<bool, DbError> {
+/// must not be given out. `parent` is the hash of the refresh token that they are given for.
+pub async fn insert_session(
+    tx: &Tx,
+    session: &Session,
+    parent: Option<&str>,
+) -> Result<bool, DbError> {
     let current = by_id(tx, &session.account.id).await?;
     let is_same =
         |now: Account| now.generation == session.account.generation && now.disabled_at.is_none();
@@ -306,14 +321,15 @@ pub async fn insert_session(tx: &Tx, session: &Session) -> Result<bool, DbError>
         return Ok(false);
     }
     tx.execute(
-        "INSERT INTO refresh_tokens (hash, family, account_id, created_at, expires_at)
-         VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO refresh_tokens (hash, family, account_id, created_at, expires_at, parent)
+         VALUES (?, ?, ?, ?, ?, ?)",
         &[
             &session.refresh_hash,
             &session.family.id,
             &session.account.id,
             &clock::now_ms(),
             &session.family.ends_at,
+            &parent,
         ],
     )
     .await?;
@@ -330,44 +346,4 @@ pub async fn insert_session(tx: &Tx, session: &Session) -> Result<bool, DbError>
     )
     .await?;
     Ok(true)
-}
-
-/// A refresh token as it was when it was looked up.
-pub struct Refresh {
-    pub account_id: String,
-    pub family: Family,
-    pub used_at: Option<i64>,
-}
-
-/// A refresh token that was neither revoked nor has ended.
-pub async fn refresh_token(db: &Db, hash: &str) -> Result<Option<Refresh>, DbError> {
-    let row = db
-        .first(
-            "SELECT account_id, family, expires_at, used_at FROM refresh_tokens
-             WHERE hash = ? AND revoked_at IS NULL AND expires_at > ?",
-            &[&hash, &clock::now_ms()],
-        )
-        .await?;
-    let Some(row) = row else { return Ok(None) };
-    Ok(Some(Refresh {
-        account_id: row.text(0)?,
-        family: Family {
-            id: row.text(1)?,
-            ends_at: row.int(2)?,
-        },
-        used_at: row.opt_int(3)?,
-    }))
-}
-
-/// Uses a refresh token up; false when another request was first.
-pub async fn use_refresh_token(tx: &Tx, hash: &str) -> Result<bool, DbError> {
-    let row = tx
-        .first(
-            "UPDATE refresh_tokens SET used_at = ?1
-             WHERE hash = ?2 AND used_at IS NULL AND revoked_at IS NULL AND expires_at > ?1
-             RETURNING 1",
-            &[&clock::now_ms(), &hash],
-        )
-        .await?;
-    Ok(row.is_some())
 }

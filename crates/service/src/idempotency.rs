@@ -70,6 +70,11 @@ impl Answer {
             ..self
         }
     }
+
+    /// The body as it was kept.
+    pub fn body(&self) -> &str {
+        &self.body
+    }
 }
 
 impl IntoResponse for Answer {

@@ -27,6 +27,8 @@ async fn lists<'a>(
     let adjustment = json!({"delta": 1, "reason": "more"});
     let adjustments = format!("/items/{item}/adjustments");
     admin.post(&adjustments, &adjustment).await.expect(200);
+    let path = format!("/items/{item}");
+    admin.patch(&path, &json!({"price": 101})).await.expect(200);
     customer.deposit(1).await;
     customer.draft(&item, 1).await;
     let order = customer.order(&item, 1).await;
@@ -45,6 +47,7 @@ async fn lists<'a>(
     vec![
         (nobody, "/items".to_owned()),
         (admin, movements),
+        (admin, format!("{path}/changes")),
         (customer, "/billing/transactions".to_owned()),
         (customer, "/orders".to_owned()),
         (customer, events),

@@ -92,16 +92,19 @@ async fn no_spelling_body_or_guess_makes_an_internal_route_show_itself() {
             "/internal/orders/sagas/not-an-id/redrive".to_owned(),
         ),
     ] {
-        let nowhere = ask(&stranger, method, NOWHERE, |request| request).await;
-        let tries = [
-            ask(&stranger, method, &path, |request| request).await,
-            ask(&stranger, method, &path, |r| r.json(&json!({"reason": 1}))).await,
-            ask(&stranger, method, &path, |r| r.body("x".repeat(70_000))).await,
-            ask(&admin, method, &path, |request| request).await,
+        type With<'a> = &'a dyn Fn(RequestBuilder) -> RequestBuilder;
+        let ways: [(&Actor, With<'_>); 4] = [
+            (&stranger, &|request| request),
+            (&stranger, &|request| request.json(&json!({"reason": 1}))),
+            (&stranger, &|request| request.body("x".repeat(70_000))),
+            (&admin, &|request| request),
         ];
-        for answer in &tries {
-            assert_eq!(seen(answer), seen(&nowhere), "{answer}");
+        for (actor, with) in ways {
+            let nowhere = ask(actor, method, NOWHERE, with).await;
+            let answer = ask(actor, method, &path, with).await;
+            assert_eq!(seen(&answer), seen(&nowhere), "{answer}");
         }
+        let nowhere = ask(&stranger, method, NOWHERE, |request| request).await;
         for guess in &guesses {
             let guessed = |request: RequestBuilder| request.header("x-internal-secret", guess);
             let answer = ask(&stranger, method, &path, guessed).await;

@@ -44,6 +44,8 @@ mod probes;
 mod profiles;
 mod quotas;
 mod races;
+mod refreshes;
+mod registration;
 mod resending;
 mod restart;
 mod rotation;

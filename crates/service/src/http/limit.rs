@@ -18,7 +18,6 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The label of the database, in `spin.toml`.
 static COUNTERS: Scratch = Scratch::new(
@@ -37,9 +36,10 @@ static COUNTERS: Scratch = Scratch::new(
 const WINDOW_US: i64 = 60_000_000;
 /// What no route answers counts together.
 const NO_ROUTE: &str = "*";
-/// Every so many requests of an instance, the first of them included, it forgets empty buckets …
-const SWEEP_EVERY: u32 = 16;
-/// … and more of them than it can have made since the last time.
+/// One request in so many forgets empty buckets. The clock says which: counters of instances would all come round at
+/// the same time, and an instance may live for a single request.
+const SWEEP_EVERY: i64 = 16;
+/// How many go at once: more than can have been made since the last time.
 const SWEPT: i64 = 64;
 
 /// What is left after a request.
@@ -180,18 +180,12 @@ async fn take(key: &str, quota: u32) -> Result<Level, DbError> {
     })
 }
 
-/// Requests that this instance has counted.
-static COUNTED: AtomicU32 = AtomicU32::new(0);
-
 const SWEEP: &str = "DELETE FROM buckets WHERE key IN
     (SELECT key FROM buckets WHERE empty_at < ?1 ORDER BY empty_at LIMIT ?2)";
 
 /// Forgets empty buckets, some at once. What is left is what was used within the window.
 async fn sweep(now_ms: i64) -> Result<(), DbError> {
-    if !COUNTED
-        .fetch_add(1, Ordering::Relaxed)
-        .is_multiple_of(SWEEP_EVERY)
-    {
+    if now_ms % SWEEP_EVERY != 0 {
         return Ok(());
     }
     COUNTERS

@@ -122,8 +122,9 @@ impl Shop {
                 continue;
             }
             let is_first = [Verdict::NotLoggedIn, Verdict::Forbidden].contains(&verdict);
-            // Who may complete an order depends on the order and on the body: it has to be read first.
-            let by_thing = line.access == Access::StaffNotOwner && verdict == Verdict::Forbidden;
+            // Who may confirm or complete an order depends on the order and on the body: these are read first.
+            let by_thing = [Access::StaffNotOwner, Access::OwnerNotStaff].contains(&line.access)
+                && verdict == Verdict::Forbidden;
             let in_body = line.access == Access::Credential;
             for mangled in [false, true] {
                 if mangled && (!is_first || by_thing || in_body) {

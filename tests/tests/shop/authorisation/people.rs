@@ -56,6 +56,12 @@ impl Person {
         matches!(self, Owner | Other | Manager | Admin)
     }
 
+    /// Whether they show a token that is not, or no longer, good.
+    pub fn shows_bad_token(self) -> bool {
+        use Person::{Anonymous, Impostor, Machine};
+        !self.is_logged_in() && !matches!(self, Anonymous | Impostor | Machine)
+    }
+
     /// What the account of somebody like this may do.
     fn role(self) -> &'static str {
         match self {

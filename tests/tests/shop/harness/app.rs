@@ -231,10 +231,8 @@ impl App {
     pub async fn operate(&self, method: &str, path: &str, body: &serde_json::Value) -> Answer {
         let nobody = self.anonymous();
         let request = nobody.request(method, path).json(body);
-        let secret = workspace::keys().internal_secret();
-        nobody
-            .send(request.header("x-internal-secret", secret))
-            .await
+        let request = request.header("x-internal-secret", workspace::keys().internal_secret());
+        nobody.send(request).await
     }
 
     /// Tells [`App::finish`] that so many more messages will have been set aside.

@@ -53,7 +53,7 @@ async fn all_spellings_of_an_email_or_a_username_are_one_account() {
         for spelling in spellings.iter().chain(&[stored]) {
             register(&app, spelling, None)
                 .await
-                .refused(409, "email-taken");
+                .refused(409, "already-registered");
             let id = logged_in(&app, spelling).await;
             assert_eq!(id.as_deref(), first["user_id"].as_str(), "{spelling:?}");
         }
@@ -69,7 +69,7 @@ async fn all_spellings_of_an_email_or_a_username_are_one_account() {
         let email = format!("zoe{number}@example.com");
         register(&app, &email, Some(name))
             .await
-            .refused(409, "username-taken");
+            .refused(409, "already-registered");
         assert_eq!(
             logged_in(&app, name).await.as_deref(),
             first["user_id"].as_str(),
@@ -180,7 +180,7 @@ async fn accounts_from_before_are_found_under_every_spelling() {
     }
     register(&app, composed, None)
         .await
-        .refused(409, "email-taken");
+        .refused(409, "already-registered");
     // A reset is mailed to the account that is meant.
     for (login, id) in [
         ("zoe\u{308}@example.com", 3),
