@@ -9,6 +9,7 @@ use http::request::Parts;
 use serde::Deserialize;
 use serde_json::json;
 use wasmart_domain::account::Role;
+use wasmart_domain::text::SEARCH;
 use wasmart_service::db::{Db, Tx};
 use wasmart_service::guard::Caller;
 use wasmart_service::http::{
@@ -132,10 +133,13 @@ pub async fn list(
         Some("disabled") => Some(true),
         Some(_) => return Err(Problem::field("status", "must be active or disabled")),
     };
+    let search = query.search.map(|search| SEARCH.clean(&search));
+    let search = search.transpose();
+    let search = search.map_err(|error| Problem::field("search", error))?;
     let filter = AccountFilter {
         role: query.role.as_deref().map(read_role).transpose()?,
         disabled,
-        search: query.search.map(|search| search.to_lowercase()),
+        search: search.filter(|search| !search.is_empty()),
     };
     let (before, limit) = (page.before()?, page.fetch()?);
     let db = Db::open(&SERVICE).await?;

@@ -14,9 +14,10 @@ use crate::admin::Admin;
 use axum::Json;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use wasmart_domain::text::clean_word;
 use wasmart_service::clock::{now_ms, rfc3339};
 use wasmart_service::db::{Db, DbError, Row, ToValue};
-use wasmart_service::http::{Client, Page, PageQuery, Params, Problem};
+use wasmart_service::http::{Client, Page, PageQuery, Params, Problem, canonical_id};
 use wasmart_service::new_id;
 
 /// How long a record is kept.
@@ -276,13 +277,19 @@ pub async fn list(
 ) -> Result<Json<Page<RecordView>>, Problem> {
     let page = PageQuery::new(query.limit, query.cursor);
     let (before, limit) = (page.before()?, page.fetch()?);
+    let kind = query.kind.as_deref().map(clean_word).transpose();
+    let kind = kind.map_err(|error| Problem::field("kind", error))?;
+    let account_id = match query.account_id.as_deref().map(canonical_id) {
+        Some(None) => return Err(Problem::field("account_id", "must be a UUID")),
+        other => other.flatten(),
+    };
     let db = Db::open(&SERVICE).await?;
     let rows = db
         .query(
             "SELECT id, kind, account_id, actor_id, client, detail, at, times, last_at FROM audit
              WHERE id < ?1 AND (?2 IS NULL OR kind = ?2) AND (?3 IS NULL OR account_id = ?3)
              ORDER BY id DESC LIMIT ?4",
-            &[&before, &query.kind, &query.account_id, &limit],
+            &[&before, &kind, &account_id, &limit],
         )
         .await?;
     let records = rows.iter().map(record).collect::<Result<Vec<_>, _>>()?;

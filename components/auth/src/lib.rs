@@ -36,6 +36,7 @@ mod revocation;
 mod seen;
 mod session;
 mod signing;
+mod spelling;
 mod store;
 mod throttle;
 mod tick;
@@ -88,6 +89,10 @@ static SERVICE: Service = Service {
         Migration {
             version: 13,
             sql: include_str!("../migrations/0013_audit.sql"),
+        },
+        Migration {
+            version: 16,
+            sql: include_str!("../migrations/0016_spelling.sql"),
         },
         Migration {
             version: 17,

@@ -7,18 +7,16 @@ use crate::registration_key::{RegistrationKey, key_reused};
 use crate::session::{Family, Session};
 use crate::store::{self, Account};
 use crate::throttle::{self, Attempt, Scope};
-use crate::{SERVICE, first_admin, password_rules, passwords};
+use crate::{SERVICE, first_admin, password_rules, passwords, spelling};
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use wasmart_contracts::messages::AccountRegistered;
 use wasmart_domain::account::{Role, normalize_email, normalize_username};
+use wasmart_domain::text::{PERSON_NAME, TextError, clean_language, clean_phone};
 use wasmart_service::db::{Db, DbError, Tx};
 use wasmart_service::http::{Client, FieldError, Input, Problem};
 use wasmart_service::{clock, new_id, outbox};
-
-/// Characters of a name, a phone number or a language.
-const MAX_TEXT: usize = 100;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,10 +36,11 @@ pub struct Register {
 pub async fn register(
     client: Client,
     headers: HeaderMap,
-    Input(input): Input<Register>,
+    Input(mut input): Input<Register>,
 ) -> Result<Response, Problem> {
+    spelling::ensure().await?;
     first_admin::ensure().await?;
-    let account = checked(&input)?;
+    let account = checked(&mut input)?;
     let key = RegistrationKey::read(&headers, &account, &input)?;
     if let Some(id) = key.look_up().await? {
         return repeat(&id, &account, &input.password, client).await;
@@ -140,8 +139,8 @@ pub async fn announce(tx: &Tx, registered: AccountRegistered) -> Result<(), DbEr
     outbox::enqueue_for(tx, "accounts", &["users", "billing"], &event).await
 }
 
-/// All faults of the input at once.
-fn checked(input: &Register) -> Result<Account, Problem> {
+/// All faults of the input at once; what is told of its owner becomes what is stored.
+fn checked(input: &mut Register) -> Result<Account, Problem> {
     let mut errors = Vec::new();
     let mut fault = |field: &str, detail: String| {
         errors.push(FieldError {
@@ -162,14 +161,17 @@ fn checked(input: &Register) -> Result<Account, Problem> {
             .map_err(|error| fault("username", error.to_string()))
             .ok()
     });
-    for (field, value) in [
-        ("first_name", &input.first_name),
-        ("last_name", &input.last_name),
-        ("phone", &input.phone),
-        ("language", &input.language),
-    ] {
-        if value.as_deref().is_some_and(|value| !is_text(value)) {
-            fault(field, format!("must have 1 to {MAX_TEXT} characters"));
+    let name = |typed: &str| PERSON_NAME.clean(typed);
+    let texts: [(_, _, fn(&str) -> Result<String, TextError>); 4] = [
+        ("first_name", &mut input.first_name, name),
+        ("last_name", &mut input.last_name, name),
+        ("phone", &mut input.phone, clean_phone),
+        ("language", &mut input.language, clean_language),
+    ];
+    for (field, text, clean) in texts {
+        match text.as_deref().map(clean).transpose() {
+            Ok(cleaned) => *text = cleaned,
+            Err(error) => fault(field, error.to_string()),
         }
     }
     if errors.is_empty() {
@@ -186,10 +188,4 @@ fn checked(input: &Register) -> Result<Account, Problem> {
     } else {
         Err(Problem::fields(errors))
     }
-}
-
-fn is_text(value: &str) -> bool {
-    (1..=MAX_TEXT).contains(&value.trim().chars().count())
-        && value.chars().count() <= MAX_TEXT
-        && !value.contains(char::is_control)
 }

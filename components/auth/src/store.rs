@@ -3,10 +3,12 @@
 
 use crate::login_name::LoginName;
 use crate::session::Session;
+use crate::spelling::folded;
 use serde::Serialize;
 use wasmart_domain::account::Role;
+use wasmart_domain::text::fold;
 use wasmart_service::clock;
-use wasmart_service::db::{Db, DbError, Row, Tx};
+use wasmart_service::db::{Db, DbError, Row, ToValue, Tx};
 
 pub const ACCOUNT: &str = "id, email, username, role, created_at, generation, disabled_at";
 
@@ -107,8 +109,8 @@ pub async fn insert_account(
     password_hash: &str,
 ) -> Result<(), DbError> {
     tx.execute(
-        "INSERT INTO accounts (id, email, username, password_hash, role, created_at)
-         VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO accounts (id, email, username, password_hash, role, created_at, folded)
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
         &[
             &account.id,
             &account.email,
@@ -116,6 +118,7 @@ pub async fn insert_account(
             &password_hash,
             &account.role.as_str(),
             &account.created_at,
+            &folded(account.email.as_deref(), account.username.as_deref()),
         ],
     )
     .await
@@ -124,20 +127,13 @@ pub async fn insert_account(
 /// The account that logs in under this email or username, with its password's hash.
 pub async fn by_login(db: &Db, login: &LoginName) -> Result<Option<(Account, String)>, DbError> {
     let sql = format!(
-        "SELECT {ACCOUNT}, password_hash FROM accounts WHERE {} = ?",
-        column(login)
+        "SELECT {ACCOUNT}, password_hash FROM accounts WHERE {0} IN (?1, ?2)
+         ORDER BY {0} = ?2 DESC LIMIT 1",
+        login.column()
     );
-    let row = db.first(&sql, &[&login.text()]).await?;
+    let row = db.first(&sql, &[&login.text(), &login.former()]).await?;
     row.map(|row| Ok((account(&row)?, row.text(7)?)))
         .transpose()
-}
-
-/// Where a login is looked for. One that can be neither is not found among the usernames.
-pub fn column(login: &LoginName) -> &'static str {
-    match login {
-        LoginName::Email(_) => "email",
-        LoginName::Username(_) | LoginName::Neither(_) => "username",
-    }
 }
 
 /// An account with its password's hash.
@@ -245,7 +241,7 @@ pub async fn by_id(db: &Db, id: &str) -> Result<Option<Account>, DbError> {
 pub struct AccountFilter {
     pub role: Option<Role>,
     pub disabled: Option<bool>,
-    /// Part of the email or the username, in lower case.
+    /// Part of the email or the username.
     pub search: Option<String>,
 }
 
@@ -259,16 +255,17 @@ pub async fn list(
     let sql = format!(
         "SELECT {ACCOUNT} FROM accounts WHERE id < ?1 AND deleted_at IS NULL
              AND (?2 IS NULL OR role = ?2) AND (?3 IS NULL OR (disabled_at IS NOT NULL) = ?3)
-             AND (?4 IS NULL OR instr(email, ?4) > 0 OR instr(username, ?4) > 0)
+             AND (?4 IS NULL OR instr(folded, ?4) > 0 OR (folded IS NULL
+                 AND (instr(email, ?6) > 0 OR instr(username, ?6) > 0)))
          ORDER BY id DESC LIMIT ?5"
     );
     let role = filter.role.map(Role::as_str);
     let disabled = filter.disabled.map(i64::from);
-    db.query(&sql, &[&before, &role, &disabled, &filter.search, &limit])
-        .await?
-        .iter()
-        .map(account)
-        .collect()
+    let folded = filter.search.as_deref().map(fold);
+    // As accounts that no tick has folded yet are stored.
+    let former = filter.search.as_deref().map(str::to_lowercase);
+    let params: [&dyn ToValue; 6] = [&before, &role, &disabled, &folded, &limit, &former];
+    db.query(&sql, &params).await?.iter().map(account).collect()
 }
 
 pub async fn set_role(tx: &Tx, id: &str, role: Role) -> Result<Option<Account>, DbError> {
@@ -302,8 +299,8 @@ pub async fn delete_account(tx: &Tx, id: &str) -> Result<Deleted, DbError> {
         return Ok(Deleted::Before);
     }
     tx.execute(
-        "UPDATE accounts SET email = NULL, username = NULL, password_hash = '', deleted_at = ?
-         WHERE id = ?",
+        "UPDATE accounts SET email = NULL, username = NULL, folded = NULL, password_hash = '',
+             deleted_at = ? WHERE id = ?",
         &[&clock::now_ms(), &id],
     )
     .await?;

@@ -2,7 +2,7 @@
 
 use crate::{
     SERVICE, audit, first_admin, identities, issuers, password_reset, provider, revocation, seen,
-    throttle,
+    spelling, throttle,
 };
 use http::StatusCode;
 use wasmart_service::db::Db;
@@ -10,6 +10,7 @@ use wasmart_service::http::Problem;
 use wasmart_service::outbox;
 
 pub async fn tick() -> Result<StatusCode, Problem> {
+    spelling::ensure().await?;
     first_admin::ensure().await?;
     outbox::drain(&SERVICE).await;
     let db = Db::open(&SERVICE).await?;

@@ -4,6 +4,7 @@ use crate::SERVICE;
 use crate::store::{self, Filter, Notification};
 use axum::Json;
 use serde::Deserialize;
+use wasmart_domain::text::clean_word;
 use wasmart_service::db::Db;
 use wasmart_service::guard::Caller;
 use wasmart_service::http::{Conditions, Id, Page, PageQuery, Params, Problem, Tagged};
@@ -24,9 +25,11 @@ pub async fn list(
     Params(query): Params<ListQuery>,
 ) -> Result<Json<Page<Notification>>, Problem> {
     let page = PageQuery::new(query.limit, query.cursor);
+    let kind = query.kind.as_deref().map(clean_word).transpose();
+    let kind = kind.map_err(|error| Problem::field("kind", error))?;
     let filter = Filter {
         unread: query.unread,
-        kind: query.kind.as_deref(),
+        kind: kind.as_deref(),
     };
     let (before, limit) = (page.before()?, page.fetch()?);
     let db = Db::open(&SERVICE).await?;

@@ -8,8 +8,9 @@ use axum::Json;
 use axum::response::IntoResponse;
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
-use wasmart_domain::order::{Line, LineError, MAX_ADDRESS, Status, check_lines};
+use wasmart_domain::order::{Line, LineError, Status, check_lines};
 use wasmart_domain::saga::Event;
+use wasmart_domain::text::ADDRESS;
 use wasmart_service::actor::Actor;
 use wasmart_service::db::{Db, Tx};
 use wasmart_service::guard::Caller;
@@ -87,9 +88,9 @@ pub async fn create(
     Input(input): Input<NewOrderInput>,
 ) -> Result<impl IntoResponse, Problem> {
     let lines = read_lines(&input.lines)?;
-    check_address(input.address.as_deref())?;
+    let address = input.address.map(clean_address).transpose()?;
     let draft = input.draft.unwrap_or(false);
-    let asked = Asked::new(&lines, input.address.as_deref(), draft);
+    let asked = Asked::new(&lines, address.as_deref(), draft);
     let once = Once::new(&headers, &caller.id, "POST /orders", &asked)?;
     let db = Db::open(&SERVICE).await?;
     // Before the catalogue is asked, which may have changed since.
@@ -113,7 +114,7 @@ pub async fn create(
     let new = NewOrder {
         id: &id,
         user_id: &caller.id,
-        address: input.address.as_deref(),
+        address: address.as_deref(),
         traceparent: traceparent.as_deref(),
         lines: &lines,
     };
@@ -176,7 +177,7 @@ pub async fn change(
 ) -> Result<Tagged<OrderView>, Problem> {
     let lines = input.lines.required("lines")?;
     let lines = lines.as_deref().map(read_lines).transpose()?;
-    check_address(input.address.value().map(String::as_str))?;
+    let address = input.address.try_map(clean_address)?;
     let db = Db::open(&SERVICE).await?;
     let (_, now) = draft(&db, &caller, &id).await?;
     drop(db);
@@ -190,7 +191,7 @@ pub async fn change(
     if let Some(lines) = lines.filter(|lines| !same_lines(lines, &now)) {
         store::replace_lines(&tx, &id, &lines).await?;
     }
-    let address = input.address.over(order.address.clone());
+    let address = address.over(order.address.clone());
     if address != order.address {
         store::set_address(&tx, &id, address.as_deref()).await?;
     }
@@ -314,14 +315,10 @@ fn read_lines(lines: &[LineInput]) -> Result<Vec<Line>, Problem> {
     })
 }
 
-fn check_address(address: Option<&str>) -> Result<(), Problem> {
-    match address {
-        Some(address) if address.chars().count() > MAX_ADDRESS => Err(Problem::field(
-            "address",
-            format!("must have at most {MAX_ADDRESS} characters"),
-        )),
-        _ => Ok(()),
-    }
+fn clean_address(address: String) -> Result<String, Problem> {
+    ADDRESS
+        .clean(&address)
+        .map_err(|error| Problem::field("address", error))
 }
 
 fn read_status(status: &str) -> Result<Status, Problem> {

@@ -177,9 +177,10 @@ pub async fn redrive(
     headers: HeaderMap,
     Id(id): Id,
     conditions: Conditions,
-    Params(input): Params<Redrive>,
+    Params(mut input): Params<Redrive>,
 ) -> Result<impl IntoResponse, Problem> {
-    operators::check_reason(input.reason.as_deref())?;
+    let reason = input.reason.as_deref().map(operators::clean_reason);
+    input.reason = reason.transpose()?;
     let once = operator.once(&headers, &format!("redrive {id}"), &input)?;
     let tx = Db::open(&SERVICE).await?.begin().await?;
     if let Some(answer) = once.earlier(&tx).await? {
@@ -207,12 +208,9 @@ pub async fn compensate(
     headers: HeaderMap,
     Id(id): Id,
     conditions: Conditions,
-    Input(input): Input<Compensate>,
+    Input(mut input): Input<Compensate>,
 ) -> Result<impl IntoResponse, Problem> {
-    if input.reason.trim().is_empty() {
-        return Err(Problem::field("reason", "must say why"));
-    }
-    operators::check_reason(Some(&input.reason))?;
+    input.reason = operators::clean_reason(&input.reason)?;
     let once = operator.once(&headers, &format!("compensate {id}"), &input)?;
     let tx = Db::open(&SERVICE).await?.begin().await?;
     if let Some(answer) = once.earlier(&tx).await? {

@@ -10,6 +10,7 @@ use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use wasmart_domain::money::{CURRENCY, Money};
 use wasmart_domain::stock::Level;
+use wasmart_domain::text::{DESCRIPTION, ITEM_NAME, REASON, Rule, SEARCH};
 use wasmart_service::actor::Actor;
 use wasmart_service::db::Db;
 use wasmart_service::guard::{MaybeCaller, Staff};
@@ -19,8 +20,6 @@ use wasmart_service::http::{
 use wasmart_service::idempotency::{self, Answer, Once};
 use wasmart_service::new_id;
 
-const MAX_NAME: usize = 200;
-const MAX_TEXT: usize = 4000;
 /// Ids that one internal look-up may ask for: the lines of an order.
 const MAX_KNOWN: usize = 100;
 
@@ -94,9 +93,11 @@ pub async fn list(
 ) -> Result<Public<Json<Page<ItemView>>>, Problem> {
     let page = PageQuery::new(filter.limit, filter.cursor);
     let (before, limit) = (page.before()?, page.fetch()?);
+    let search = filter.q.map(|q| clean("q", &SEARCH, &q)).transpose()?;
+    let search = search.filter(|search| !search.is_empty());
     let db = Db::open(&SERVICE).await?;
     let archived = filter.archived.unwrap_or(false) && caller.is_staff();
-    let items = store::list(&db, &before, limit, filter.q.as_deref(), archived).await?;
+    let items = store::list(&db, &before, limit, search.as_deref(), archived).await?;
     let view = view_for(&caller);
     let views = items.into_iter().map(view).collect();
     page.page(views, |item| item.id.clone())
@@ -135,9 +136,8 @@ pub async fn create(
     check_currency(input.currency.as_deref())?;
     let price = Money::price(input.price).map_err(|error| Problem::field("price", error))?;
     let new = Details {
-        name: check_name(&input.name)?.to_owned(),
-        description: check_text("description", input.description.as_deref(), MAX_TEXT)?
-            .map(str::to_owned),
+        name: clean("name", &ITEM_NAME, &input.name)?,
+        description: input.description.map(clean_description).transpose()?,
         price: price.minor(),
         archived: false,
     };
@@ -208,16 +208,11 @@ impl ChangedItem {
         let name = self.name.required("name")?;
         let price = self.price.required("price")?.map(Money::price).transpose();
         let price = price.map_err(|error| Problem::field("price", error))?;
-        check_text(
-            "description",
-            self.description.value().map(String::as_str),
-            MAX_TEXT,
-        )?;
         Ok(Checked {
             name: name
-                .map(|name| check_name(&name).map(str::to_owned))
+                .map(|name| clean("name", &ITEM_NAME, &name))
                 .transpose()?,
-            description: self.description,
+            description: self.description.try_map(clean_description)?,
             price: price.map(Money::minor),
             archived: self.archived.required("archived")?,
         })
@@ -242,15 +237,12 @@ pub async fn adjust(
     headers: HeaderMap,
     Id(id): Id,
     conditions: Conditions,
-    Input(input): Input<Adjustment>,
+    Input(mut input): Input<Adjustment>,
 ) -> Result<impl IntoResponse, Problem> {
     if input.delta == 0 {
         return Err(Problem::field("delta", "must not be 0"));
     }
-    let reason = check_text("reason", Some(&input.reason), MAX_NAME)?.unwrap_or_default();
-    if reason.trim().is_empty() {
-        return Err(Problem::field("reason", "must not be empty"));
-    }
+    input.reason = clean("reason", &REASON, &input.reason)?;
     let once = Once::new(
         &headers,
         &caller.id,
@@ -272,7 +264,7 @@ pub async fn adjust(
     let moved = Move {
         kind: "adjust",
         quantity: input.delta,
-        reason: Some(reason),
+        reason: Some(&input.reason),
         order_id: None,
         actor: Actor::staff(&caller.id),
     };
@@ -324,38 +316,23 @@ pub async fn known(Params(query): Params<KnownQuery>) -> Result<Json<Known>, Pro
     }))
 }
 
-/// `POST /internal/stock/tick`: forgets what need not be remembered.
+/// `POST /internal/stock/tick`: forgets what need not be remembered, makes old items ready for the search.
 pub async fn tick() -> Result<StatusCode, Problem> {
     let tx = Db::open(&SERVICE).await?.begin().await?;
     idempotency::sweep(&tx).await?;
+    store::fold_names(&tx).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn check_name(name: &str) -> Result<&str, Problem> {
-    let name = name.trim();
-    if (1..=MAX_NAME).contains(&name.chars().count()) {
-        Ok(name)
-    } else {
-        Err(Problem::field(
-            "name",
-            format!("must have 1 to {MAX_NAME} characters"),
-        ))
-    }
+/// A text as it is stored.
+fn clean(field: &str, rule: &Rule, text: &str) -> Result<String, Problem> {
+    rule.clean(text)
+        .map_err(|error| Problem::field(field, error))
 }
 
-fn check_text<'a>(
-    field: &str,
-    text: Option<&'a str>,
-    max: usize,
-) -> Result<Option<&'a str>, Problem> {
-    match text {
-        Some(text) if text.chars().count() > max => Err(Problem::field(
-            field,
-            format!("must have at most {max} characters"),
-        )),
-        text => Ok(text),
-    }
+fn clean_description(text: String) -> Result<String, Problem> {
+    clean("description", &DESCRIPTION, &text)
 }
 
 fn check_currency(currency: Option<&str>) -> Result<(), Problem> {

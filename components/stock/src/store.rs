@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use wasmart_domain::stock::Level;
+use wasmart_domain::text::fold;
 use wasmart_service::actor::Actor;
 use wasmart_service::clock::{now_ms, rfc3339};
 use wasmart_service::db::{Db, DbError, Row, Tx};
@@ -59,6 +60,9 @@ pub struct Held {
     pub level: Level,
 }
 
+/// Items that one tick folds.
+const FOLDED_AT_ONCE: i64 = 200;
+
 const ITEM: &str =
     "id, name, description, price, on_hand, reserved, sold, archived, created_at, updated_at";
 
@@ -101,6 +105,8 @@ pub async fn find_all(db: &Db, ids: &[&str]) -> Result<Vec<Item>, DbError> {
         .collect()
 }
 
+/// Items, newest first, from below `before`. Names are compared as [`fold`] has them; one that no tick has folded
+/// yet ([`fold_names`]), as SQLite knows how to.
 pub async fn list(
     db: &Db,
     before: &str,
@@ -110,11 +116,13 @@ pub async fn list(
 ) -> Result<Vec<Item>, DbError> {
     let sql = format!(
         "SELECT {ITEM} FROM items WHERE id < ?1 AND (archived = 0 OR ?2)
-             AND (?3 IS NULL OR instr(lower(name), lower(?3)) > 0)
+             AND (?3 IS NULL OR instr(folded_name, ?5) > 0
+                 OR (folded_name IS NULL AND instr(lower(name), lower(?3)) > 0))
          ORDER BY id DESC LIMIT ?4"
     );
+    let folded = part_of_name.map(fold);
     let rows = db
-        .query(&sql, &[&before, &archived, &part_of_name, &limit])
+        .query(&sql, &[&before, &archived, &part_of_name, &limit, &folded])
         .await?;
     rows.iter().map(Item::read).collect()
 }
@@ -143,12 +151,14 @@ pub async fn insert(
     let row = tx
         .first(
             &format!(
-                "INSERT INTO items (id, name, description, price, on_hand, created_at, updated_at)
-                 VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING {ITEM}"
+                "INSERT INTO items (id, name, folded_name, description, price, on_hand, created_at,
+                                    updated_at)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING {ITEM}"
             ),
             &[
                 &id,
                 &new.name,
+                &fold(&new.name),
                 &new.description,
                 &new.price,
                 &level.on_hand,
@@ -178,11 +188,13 @@ pub async fn change(tx: &Tx, id: &str, to: &Details) -> Result<Option<Item>, DbE
     let row = tx
         .first(
             &format!(
-                "UPDATE items SET name = ?, description = ?, price = ?, archived = ?, updated_at = ?
+                "UPDATE items SET name = ?, folded_name = ?, description = ?, price = ?, archived = ?,
+                     updated_at = ?
                  WHERE id = ? RETURNING {ITEM}"
             ),
             &[
                 &to.name,
+                &fold(&to.name),
                 &to.description,
                 &to.price,
                 &to.archived,
@@ -192,6 +204,19 @@ pub async fn change(tx: &Tx, id: &str, to: &Details) -> Result<Option<Item>, DbE
         )
         .await?;
     row.as_ref().map(Item::read).transpose()
+}
+
+/// Folds the names of items from before there was a column for it, a bounded number at once.
+pub async fn fold_names(tx: &Tx) -> Result<(), DbError> {
+    let sql = "SELECT id, name FROM items WHERE folded_name IS NULL LIMIT ?";
+    for row in tx.query(sql, &[&FOLDED_AT_ONCE]).await? {
+        tx.execute(
+            "UPDATE items SET folded_name = ? WHERE id = ?",
+            &[&fold(&row.text(1)?), &row.text(0)?],
+        )
+        .await?;
+    }
+    Ok(())
 }
 
 pub async fn set_level(tx: &Tx, id: &str, level: Level) -> Result<(), DbError> {

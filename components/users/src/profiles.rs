@@ -129,7 +129,7 @@ async fn apply_in(
     changes: Changes,
 ) -> Result<Profile, Problem> {
     let profile = get_in(tx, caller, id).await?;
-    changes.check()?;
+    let changes = changes.cleaned()?;
     conditions.check(&profile)?;
     let actor = Actor::of(caller, id);
     let changed = store::change(tx, id, &changes, &actor).await?;

@@ -3,6 +3,7 @@
 use crate::input::Changes;
 use serde::Serialize;
 use wasmart_contracts::messages::AccountRegistered;
+use wasmart_domain::text::CLAIM;
 use wasmart_service::actor::Actor;
 use wasmart_service::clock;
 use wasmart_service::db::{Db, DbError, Row, ToValue, Tx};
@@ -75,13 +76,15 @@ pub async fn own(db: &Db, caller: &Caller) -> Result<Option<Profile>, DbError> {
     if let Some(profile) = find(db, &caller.id).await? {
         return Ok(Some(profile));
     }
+    // What can't be shown is left out: auth tells what the account has in its place.
+    let claim = |claim: &Option<String>| claim.as_deref().and_then(|text| CLAIM.clean(text).ok());
     db.execute(
         "INSERT INTO profiles (id, email, username, registered, created_at, updated_at)
          VALUES (?1, ?2, ?3, 0, ?4, ?4) ON CONFLICT (id) DO NOTHING",
         &[
             &caller.id,
-            &caller.email,
-            &caller.username,
+            &claim(&caller.email),
+            &claim(&caller.username),
             &clock::now_ms(),
         ],
     )

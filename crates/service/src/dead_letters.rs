@@ -97,7 +97,8 @@ async fn redrive(
     id: &str,
     why: &Why,
 ) -> Result<StatusCode, Problem> {
-    operators::check_reason(why.reason.as_deref())?;
+    let reason = why.reason.as_deref().map(operators::clean_reason);
+    let reason = reason.transpose()?;
     let raw = {
         let db = Db::open(service).await?;
         let row = db
@@ -110,15 +111,15 @@ async fn redrive(
     let Some(Ok(event)) = parse_batch(format!("[{raw}]").as_bytes()).pop() else {
         return Err(still_dead("It is not an event".to_owned()));
     };
-    match take_in_again(service, event, id, why.reason.as_deref(), handler).await {
+    match take_in_again(service, event, id, reason.as_deref(), handler).await {
         Ok(()) => Ok(StatusCode::NO_CONTENT),
         Err(refusal) => Err(refusal.for_good().map_or_else(Problem::from, still_dead)),
     }
 }
 
 async fn discard(service: &Service, id: &str, why: &Why) -> Result<StatusCode, Problem> {
-    let reason = why.reason.as_deref();
-    operators::check_reason(reason)?;
+    let reason = why.reason.as_deref().map(operators::clean_reason);
+    let reason = reason.transpose()?;
     let tx = Db::open(service).await?.begin().await?;
     let letter = tx
         .first(
@@ -130,7 +131,7 @@ async fn discard(service: &Service, id: &str, why: &Why) -> Result<StatusCode, P
     let event = letter.opt_text(0)?;
     let subject = event.as_deref().unwrap_or(id);
     let action = "dead_letter.discarded";
-    operators::record(&tx, &Actor::operator(), action, subject, reason).await?;
+    operators::record(&tx, &Actor::operator(), action, subject, reason.as_deref()).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

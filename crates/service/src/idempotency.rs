@@ -101,18 +101,7 @@ impl Once {
         action: &str,
         input: &impl Serialize,
     ) -> Result<Once, Problem> {
-        let key = match headers.get("idempotency-key") {
-            None => None,
-            Some(value) => match value.to_str() {
-                Ok(key) if !key.is_empty() && key.len() <= MAX_KEY => Some(key.to_owned()),
-                _ => {
-                    return Err(Problem::field(
-                        "Idempotency-Key",
-                        "must have 1 to 255 visible ASCII characters",
-                    ));
-                }
-            },
-        };
+        let key = key(headers)?;
         let input = serde_json::to_value(input).unwrap_or_default();
         Ok(Once {
             caller: caller.to_owned(),
@@ -231,6 +220,25 @@ fn without_nulls(value: Value) -> Value {
             .collect(),
         Value::Array(elements) => elements.into_iter().map(without_nulls).collect(),
         other => other,
+    }
+}
+
+/// One key, of what a string of a structured field may have (RFC 8941 §3.3.3). Whether it stands in quotes makes a
+/// difference: both are taken as they come.
+fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let refuse = |detail: &str| Err(Problem::field("Idempotency-Key", detail));
+    let mut keys = headers.get_all("idempotency-key").iter();
+    let Some(key) = keys.next() else {
+        return Ok(None);
+    };
+    if keys.next().is_some() {
+        return refuse("must come once");
+    }
+    match key.to_str() {
+        Ok(key) if (1..=MAX_KEY).contains(&key.len()) && !key.contains('\t') => {
+            Ok(Some(key.to_owned()))
+        }
+        _ => refuse("must have 1 to 255 printable ASCII characters"),
     }
 }
 

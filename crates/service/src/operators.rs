@@ -7,11 +7,10 @@ use crate::db::{Db, DbError, Row, Tx};
 use crate::http::Problem;
 use crate::new_id;
 use serde::Serialize;
+use wasmart_text::OPERATOR_REASON;
 
 /// The table, for each service's line of versions.
 pub const OPERATOR_ACTIONS: &str = include_str!("db/operator_actions.sql");
-/// Characters of a reason.
-const MAX_REASON: usize = 500;
 
 /// One action, as operators see it.
 #[derive(Serialize)]
@@ -28,15 +27,11 @@ pub struct Action {
     reason: Option<String>,
 }
 
-/// Refuses (422) a reason that is too long to keep.
-pub fn check_reason(reason: Option<&str>) -> Result<(), Problem> {
-    match reason {
-        Some(reason) if reason.chars().count() > MAX_REASON => Err(Problem::field(
-            "reason",
-            format!("must have at most {MAX_REASON} characters"),
-        )),
-        _ => Ok(()),
-    }
+/// A reason as it is kept; 422 for what no text can have.
+pub fn clean_reason(reason: &str) -> Result<String, Problem> {
+    OPERATOR_REASON
+        .clean(reason)
+        .map_err(|error| Problem::field("reason", error))
 }
 
 /// Keeps an action, in the transaction of its effect.

@@ -58,6 +58,7 @@ mod sign_in;
 mod signatures;
 mod simulation;
 mod strangers;
+mod text;
 mod token_endpoint;
 mod versions;
 mod walkthrough;
