@@ -19,6 +19,7 @@ use crate::http::routes::Routes;
 use crate::limits;
 use crate::manifest::{self, Manifest};
 use crate::plan::{Plan, plan};
+use crate::private_files;
 use crate::runtime_config::{self, Folders};
 use crate::start;
 use crate::variables::{Sources, Variables, parse_env_file};
@@ -244,6 +245,8 @@ impl HostBuilder {
             data: self.data_dir.as_deref(),
         };
         let config = runtime_config::read(self.runtime_config.as_deref(), &folders, &faults);
+        let beside = self.runtime_config.as_deref().and_then(Path::parent);
+        private_files::mend(&config, &folders, beside);
         let plan: Plan = plan(&manifest, &config, &variables, &self.world, &faults);
         let routes = Routes::build(&manifest.http);
         if let Err(found) = &routes {

@@ -60,6 +60,7 @@ mod key_value;
 pub mod limits;
 mod manifest;
 mod plan;
+mod private_files;
 mod redis;
 mod room;
 mod runtime_config;

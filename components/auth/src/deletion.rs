@@ -13,7 +13,7 @@ use serde::Deserialize;
 use wasmart_contracts::messages::AccountDeleted;
 use wasmart_service::db::Db;
 use wasmart_service::http::{Id, Params, Problem, internal_only};
-use wasmart_service::outbox;
+use wasmart_service::{dead_letters, outbox};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -47,6 +47,8 @@ pub async fn delete(
             revocation::revoke_account(&tx, &id).await?;
             resets::forget(&tx, &id).await?;
             password_reset::forget_events(&tx, &id).await?;
+            store::empty_announcements(&tx, &id).await?;
+            dead_letters::forget(&tx, &id).await?;
             throttle::forget_networks(&tx, &id).await?;
             identities::changed(&tx, &id).await?;
             let data = AccountDeleted {

@@ -36,6 +36,7 @@ mod store;
 mod throttle;
 mod tick;
 mod token_endpoint;
+mod told;
 
 use axum::Router;
 use axum::routing::{any, delete, get, post, put};
@@ -72,6 +73,14 @@ static SERVICE: Service = Service {
         Migration {
             version: 10,
             sql: include_str!("../migrations/0010_issuers.sql"),
+        },
+        Migration {
+            version: 14,
+            sql: include_str!("../migrations/0014_told.sql"),
+        },
+        Migration {
+            version: 15,
+            sql: include_str!("../migrations/0015_gone.sql"),
         },
     ],
     commands: &[],

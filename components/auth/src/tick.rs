@@ -2,7 +2,7 @@
 
 use crate::{
     SERVICE, audit, first_admin, identities, issuers, password_reset, provider, revocation, seen,
-    throttle,
+    throttle, told,
 };
 use http::{HeaderMap, StatusCode};
 use wasmart_service::db::Db;
@@ -14,7 +14,7 @@ pub async fn tick(headers: HeaderMap) -> Result<StatusCode, Problem> {
     first_admin::ensure().await?;
     outbox::drain(&SERVICE).await;
     let db = Db::open(&SERVICE).await?;
-    revocation::apply(&db).await?;
+    told::check(&db).await?;
     revocation::sweep(&db).await?;
     password_reset::sweep(&db).await?;
     throttle::sweep(&db).await?;

@@ -31,6 +31,10 @@ static SERVICE: Service = Service {
             version: 3,
             sql: include_str!("../migrations/0003_payout.sql"),
         },
+        Migration {
+            version: 5,
+            sql: include_str!("../migrations/0005_gone.sql"),
+        },
     ],
     commands: &[],
 };

@@ -12,7 +12,7 @@ use wasmart_domain::ledger::{self, Account, Kind, LedgerError};
 use wasmart_domain::money::{CURRENCY, Money};
 use wasmart_service::barrier::{self, Entry, Operation};
 use wasmart_service::db::Tx;
-use wasmart_service::idempotency;
+use wasmart_service::{dead_letters, idempotency};
 use wasmart_service::inbox::{Handled, Handler, Refusal, reply};
 
 /// Where the answers go.
@@ -157,6 +157,7 @@ async fn closed(tx: &Tx, user: &str) -> Result<Handled, Refusal> {
     }
     store::close(tx, user).await?;
     idempotency::forget(tx, user).await?;
+    dead_letters::forget(tx, user).await?;
     Ok(Handled::Ack)
 }
 

@@ -33,6 +33,10 @@ static SERVICE: Service = Service {
             version: 3,
             sql: include_str!("../migrations/0003_mails.sql"),
         },
+        Migration {
+            version: 4,
+            sql: include_str!("../migrations/0004_gone.sql"),
+        },
     ],
     commands: &[],
 };

@@ -47,6 +47,10 @@ static SERVICE: Service = Service {
             version: 4,
             sql: include_str!("../migrations/0004_gone.sql"),
         },
+        Migration {
+            version: 7,
+            sql: include_str!("../migrations/0007_gone.sql"),
+        },
     ],
     commands: &[command::STOCK, command::PAYMENTS],
 };

@@ -4,6 +4,7 @@ use crate::store;
 use wasmart_contracts::envelope::Event;
 use wasmart_contracts::messages::{AccountDeleted, AccountRegistered};
 use wasmart_service::db::Tx;
+use wasmart_service::dead_letters;
 use wasmart_service::inbox::{Handled, Handler, Refusal};
 
 pub struct Accounts;
@@ -15,7 +16,9 @@ impl Handler for Accounts {
                 store::register(tx, &event.payload::<AccountRegistered>()?).await?;
             }
             "account.deleted" => {
-                store::delete(tx, &event.payload::<AccountDeleted>()?.user_id).await?;
+                let user_id = event.payload::<AccountDeleted>()?.user_id;
+                store::delete(tx, &user_id).await?;
+                dead_letters::forget(tx, &user_id).await?;
             }
             other => return Err(Refusal::Poison(format!("{other} is not for users"))),
         }

@@ -29,6 +29,10 @@ static SERVICE: Service = Service {
             version: 2,
             sql: OUTBOX_RATE,
         },
+        Migration {
+            version: 5,
+            sql: include_str!("../migrations/0005_gone.sql"),
+        },
     ],
     commands: &[],
 };

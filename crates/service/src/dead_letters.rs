@@ -3,7 +3,7 @@
 
 use crate::Service;
 use crate::clock::rfc3339;
-use crate::db::Db;
+use crate::db::{Db, DbError, Tx};
 use crate::http::{Id, Page, Problem, internal_only};
 use crate::inbox::{Handler, take_in_again};
 use axum::routing::{get, post};
@@ -24,6 +24,18 @@ struct Letter {
     at: String,
     /// What came; JSON where it is any.
     event: Value,
+}
+
+/// Throws away what was set aside about an account that is gone: it may say whose the account was. What ends the
+/// account, and the commands, which say nothing of that, are still to be taken in.
+pub async fn forget(tx: &Tx, user: &str) -> Result<(), DbError> {
+    tx.execute(
+        "DELETE FROM dead_letters WHERE instr(raw, ?) > 0
+             AND coalesce(CASE WHEN json_valid(raw) THEN json_extract(raw, '$.type') END, '')
+                 NOT IN ('account.deleted', 'account.settled', 'payment.charge', 'payment.refund')",
+        &[&user],
+    )
+    .await
 }
 
 /// `GET /internal/{service}/dead-letters`, `POST …/{id}/redrive`, `DELETE …/{id}`; behind the shared

@@ -8,6 +8,7 @@ use crate::channels;
 use crate::db::{Db, DbError, Tx};
 use crate::outbox;
 use crate::{Service, clock, new_id};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use wasmart_contracts::envelope::{Event, Parsed, Poison, parse_batch};
 use wasmart_contracts::messages::Ack;
@@ -219,6 +220,16 @@ fn poison_of(event: &Event, reason: String) -> Poison {
     }
 }
 
+/// What is kept of an event that is set aside: all but the trace of the request that it came from, which is the
+/// client's, and which nobody would take out when that client's account is deleted.
+fn kept(raw: &str) -> String {
+    let mut event: Value = serde_json::from_str(raw).unwrap_or_default();
+    match event.as_object_mut().and_then(|event| event.remove("traceparent")) {
+        Some(_) => event.to_string(),
+        None => raw.to_owned(),
+    }
+}
+
 async fn set_aside(tx: &Tx, poison: &Poison, answers: &mut Answers) -> Result<(), DbError> {
     tx.execute(
         "INSERT INTO dead_letters (id, event_id, raw, reason, created_at) VALUES (?, ?, ?, ?, ?)
@@ -226,7 +237,7 @@ async fn set_aside(tx: &Tx, poison: &Poison, answers: &mut Answers) -> Result<()
         &[
             &new_id(),
             &poison.id,
-            &poison.raw,
+            &kept(&poison.raw),
             &poison.reason,
             &clock::now_ms(),
         ],

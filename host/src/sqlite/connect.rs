@@ -13,6 +13,8 @@ pub(crate) fn connect(file: Option<&Path>) -> rusqlite::Result<Connection> {
     let connection = file.map_or_else(Connection::open_in_memory, Connection::open)?;
     // Without, SQLite prepares a statement again whenever a parameter has another value, to choose its plan by it.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    // What is deleted is overwritten; otherwise it stays readable in the file until its place is used again.
+    connection.pragma_update(None, "secure_delete", true)?;
     Ok(connection)
 }
 
@@ -25,11 +27,4 @@ fn settle() {
     ONCE.call_once(|| unsafe {
         rusqlite::ffi::sqlite3_config(rusqlite::ffi::SQLITE_CONFIG_MEMSTATUS, 0 as c_int);
     });
-}
-
-pub(crate) fn create_folder(file: &Path) -> std::io::Result<()> {
-    match file.parent() {
-        Some(folder) if folder != Path::new("") => std::fs::create_dir_all(folder),
-        _ => Ok(()),
-    }
 }
