@@ -132,6 +132,7 @@ pub(crate) async fn start(
         gate,
         tasks,
         tickers,
+        files: plan.files,
         _heartbeat: heartbeat,
     }))
 }

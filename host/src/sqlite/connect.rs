@@ -3,9 +3,13 @@
 use std::ffi::c_int;
 use std::path::Path;
 use std::sync::Once;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+
+/// How long the last to stop waits for others.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Opens a file, or a database of its own in memory.
 pub(crate) fn connect(file: Option<&Path>) -> rusqlite::Result<Connection> {
@@ -27,4 +31,21 @@ fn settle() {
     ONCE.call_once(|| unsafe {
         rusqlite::ffi::sqlite3_config(rusqlite::ffi::SQLITE_CONFIG_MEMSTATUS, 0 as c_int);
     });
+}
+
+/// Brings a file's write-ahead log into the file and empties it. Earlier versions of what was changed or deleted
+/// would stay readable there until the log is written over. One that another process uses stays as it is.
+pub(crate) fn empty_log(file: &Path) {
+    if !file.exists() {
+        return;
+    }
+    let emptied = connect(Some(file)).and_then(|connection| {
+        connection.busy_timeout(PATIENCE)?;
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+    });
+    match emptied {
+        Ok(false) => {}
+        Ok(true) => tracing::warn!(file = %file.display(), "its log is in use, and is not emptied"),
+        Err(error) => tracing::warn!(file = %file.display(), %error, "its log is not emptied"),
+    }
 }

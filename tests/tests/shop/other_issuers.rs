@@ -2,6 +2,8 @@
 //! and no good otherwise.
 
 mod cost;
+mod names;
+mod withdrawn;
 
 use crate::harness::issuer::{CLIENT, Issuer, now};
 use crate::harness::wait::within;
