@@ -26,12 +26,16 @@ pub(crate) fn mend(config: &RuntimeConfig, folders: &Folders<'_>, beside: Option
     let starts = [Some(folders.state), folders.data, beside];
     for file in config.files() {
         if let Some(folder) = file.parent()
-            && (is_below(folder, Path::new("")) || starts.iter().flatten().any(|s| is_below(folder, s)))
+            && (is_below(folder, Path::new(""))
+                || starts.iter().flatten().any(|s| is_below(folder, s)))
             && !holds_more(folder)
         {
             report(folder, close(folder));
         }
-        BESIDE.map(|end| with(file, end)).iter().for_each(|file| report(file, close(file)));
+        BESIDE
+            .map(|end| with(file, end))
+            .iter()
+            .for_each(|file| report(file, close(file)));
     }
 }
 
@@ -91,7 +95,11 @@ mod tests {
             ("/srv/shop/../other", "/srv/shop", false),
             ("/srv/other", "/srv/shop", false),
         ] {
-            assert_eq!(is_below(Path::new(folder), Path::new(start)), is, "{folder} {start}");
+            assert_eq!(
+                is_below(Path::new(folder), Path::new(start)),
+                is,
+                "{folder} {start}"
+            );
         }
     }
 }

@@ -211,7 +211,11 @@ pub async fn tell(store: &Store, accounts: &[Telling]) -> Result<(), Problem> {
 /// What has been told but not sealed (`told`), a bounded number.
 pub async fn unsealed(db: &Db) -> Result<Vec<Telling>, DbError> {
     let told = "identities.told = identities.changes";
-    select(db, &format!("identities.sealed <> identities.changes AND {told}")).await
+    select(
+        db,
+        &format!("identities.sealed <> identities.changes AND {told}"),
+    )
+    .await
 }
 
 /// Notes that these are sealed; one that has changed meanwhile is to be told again, for the reason given in `apply`.

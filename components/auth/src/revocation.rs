@@ -124,7 +124,11 @@ pub async fn tell(store: &Store, tokens: &[Revoked]) -> Result<(), Problem> {
 pub async fn unsealed(db: &Db) -> Result<Vec<Revoked>, DbError> {
     let sql = "SELECT jti, token_hash, expires_at FROM access_tokens
          WHERE revoked_at IS NOT NULL AND sealed_at IS NULL AND applied_at IS NOT NULL LIMIT ?";
-    db.query(sql, &[&BATCH]).await?.iter().map(revoked).collect()
+    db.query(sql, &[&BATCH])
+        .await?
+        .iter()
+        .map(revoked)
+        .collect()
 }
 
 /// Notes that these are sealed.

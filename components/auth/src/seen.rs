@@ -51,7 +51,10 @@ pub async fn take_in(db: Db) -> Result<(), Problem> {
     for (hash, _, length) in notes {
         // Names are in it, and not every host's store overwrites what it deletes: as many spaces take their place.
         let spaces = vec![b' '; length];
-        store.set(seen_key(hash), spaces).await.map_err(unavailable)?;
+        store
+            .set(seen_key(hash), spaces)
+            .await
+            .map_err(unavailable)?;
         store.delete(seen_key(hash)).await.map_err(unavailable)?;
     }
     Ok(())

@@ -12,8 +12,8 @@ use wasmart_domain::ledger::{self, Account, Kind, LedgerError};
 use wasmart_domain::money::{CURRENCY, Money};
 use wasmart_service::barrier::{self, Entry, Operation};
 use wasmart_service::db::Tx;
-use wasmart_service::{dead_letters, idempotency};
 use wasmart_service::inbox::{Handled, Handler, Refusal, reply};
+use wasmart_service::{dead_letters, idempotency};
 
 /// Where the answers go.
 const CHANNEL: &str = "payments_status";

@@ -76,9 +76,9 @@ async fn holds(entry: &Entry, trust: &Trust, known: &Known, now: u64) -> Result<
     }
     match &entry.by {
         VerifiedBy::Ours { .. } => Ok(true),
-        VerifiedBy::Issuer { issuer, kid, key, .. } => {
-            foreign::has_key(issuer, (kid, key), known, now).await
-        }
+        VerifiedBy::Issuer {
+            issuer, kid, key, ..
+        } => foreign::has_key(issuer, (kid, key), known, now).await,
     }
 }
 

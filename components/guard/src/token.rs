@@ -78,7 +78,8 @@ pub fn verify(token: &str, trust: &Trust, now: u64) -> Result<Entry, Fault> {
         artificial_time: Some(Duration::from_secs(now)),
         ..VerificationOptions::default()
     };
-    key.rsa.verify_token::<NoCustomClaims>(token, Some(options))
+    key.rsa
+        .verify_token::<NoCustomClaims>(token, Some(options))
         .map_err(fault)?;
     let claims = claims(object(payload).ok_or(Fault::Invalid)?, now)?;
     Ok(Entry::new(claims, trust.ours(header.kid), now))

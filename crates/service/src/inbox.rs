@@ -224,7 +224,10 @@ fn poison_of(event: &Event, reason: String) -> Poison {
 /// client's, and which nobody would take out when that client's account is deleted.
 fn kept(raw: &str) -> String {
     let mut event: Value = serde_json::from_str(raw).unwrap_or_default();
-    match event.as_object_mut().and_then(|event| event.remove("traceparent")) {
+    match event
+        .as_object_mut()
+        .and_then(|event| event.remove("traceparent"))
+    {
         Some(_) => event.to_string(),
         None => raw.to_owned(),
     }

@@ -222,7 +222,8 @@ mod tests {
             trusted_issuers(&text).expect("fine").remove(0).mark()
         };
         let usual = r#""audience":"a","roles":"r","role_map":{"x":"manager","y":"admin"}"#;
-        let in_another_order = r#""role_map":{"y":"admin","x":"manager"},"roles":"r","audience":"a""#;
+        let in_another_order =
+            r#""role_map":{"y":"admin","x":"manager"},"roles":"r","audience":"a""#;
         assert_eq!(mark(usual), mark(in_another_order));
         for other in [
             r#""audience":"b","roles":"r","role_map":{"x":"manager","y":"admin"}"#,

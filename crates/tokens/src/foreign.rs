@@ -134,7 +134,11 @@ fn end(payload: &Value, exp: u64, now: u64) -> Result<u64, Fault> {
         None if exp > now.saturating_add(LONGEST_SECONDS) => return Err(Fault::Invalid),
         None => exp,
     };
-    if end <= now { Err(Fault::Expired) } else { Ok(end) }
+    if end <= now {
+        Err(Fault::Expired)
+    } else {
+        Ok(end)
+    }
 }
 
 /// Verifies an id token (OpenID Connect Core 1.0, §3.1.3.7).

@@ -32,9 +32,18 @@ fn found(folder: &Path, words: &[&str]) -> Vec<String> {
             hits.extend(found(&entry.path(), words));
         } else if kind.is_file() {
             let bytes = std::fs::read(entry.path()).expect("readable");
-            let has = |word: &&&str| bytes.windows(word.len()).any(|part| part == word.as_bytes());
+            let has = |word: &&&str| {
+                bytes
+                    .windows(word.len())
+                    .any(|part| part == word.as_bytes())
+            };
             let name = entry.path().display().to_string();
-            hits.extend(words.iter().filter(has).map(|word| format!("{word} in {name}")));
+            hits.extend(
+                words
+                    .iter()
+                    .filter(has)
+                    .map(|word| format!("{word} in {name}")),
+            );
         }
     }
     hits
@@ -62,7 +71,10 @@ async fn order(owner: &Actor, item: &str, draft: bool) -> String {
     let request = owner.request("POST", "/orders").json(&order);
     let request = request
         .header("idempotency-key", format!("qxkey7731 {draft}"))
-        .header("traceparent", "00-7a7a1111deadbeef7a7a2222deadbeef-7a7a3333deadbeef-01");
+        .header(
+            "traceparent",
+            "00-7a7a1111deadbeef7a7a2222deadbeef-7a7a3333deadbeef-01",
+        );
     id_of(&owner.send(request).await.expect(201))
 }
 
@@ -106,7 +118,10 @@ async fn no_byte_of_what_a_deleted_account_said_is_in_any_file() {
     let paid = order(&owner, &tea, false).await;
     owner.wait_for(&paid, "paid").await;
     let forgotten = json!({"email": "qxemail7731@example.com"});
-    owner.post("/auth/password/forgot", &forgotten).await.expect(202);
+    owner
+        .post("/auth/password/forgot", &forgotten)
+        .await
+        .expect(202);
     for _ in 0..6 {
         app.customer_with(PLENTY).await;
     }
@@ -123,7 +138,8 @@ async fn no_byte_of_what_a_deleted_account_said_is_in_any_file() {
     assert_eq!(app.books().dead_letters(), Vec::<String>::new());
     let mut left = vec!["not stopped".to_owned()];
     let log = logs::so_far();
-    app.restart_after(|databases| left = found(everything(databases), &TOLD)).await;
+    app.restart_after(|databases| left = found(everything(databases), &TOLD))
+        .await;
     assert_eq!(left, Vec::<String>::new());
     for word in TOLD {
         assert!(!log.contains(word), "{word} is in the log");
@@ -149,14 +165,18 @@ async fn no_byte_of_what_another_issuer_said_of_a_deleted_account_is_in_any_file
     owner.get("/orders").await.expect(200);
     owner.get("/users/me").await.expect(200);
     let made = "SELECT count(*) FROM auth.identities";
-    eventually("the account", async || (app.books().number(made) == 1).then_some(())).await;
+    eventually("the account", async || {
+        (app.books().number(made) == 1).then_some(())
+    })
+    .await;
     app.quiet().await;
     let there = found(everything(&app.databases()), &FOREIGN);
     assert!(!there.is_empty(), "it was never written");
     owner.delete("/users/me").await.expect(204);
     app.quiet().await;
     let mut left = vec!["not stopped".to_owned()];
-    app.restart_after(|databases| left = found(everything(databases), &FOREIGN)).await;
+    app.restart_after(|databases| left = found(everything(databases), &FOREIGN))
+        .await;
     assert_eq!(left, Vec::<String>::new());
     app.finish().await;
 }

@@ -53,8 +53,12 @@ async fn live(address: &crate::harness::app::Address, email: &str) {
     ann.deposit(PLENTY).await;
     ann.get("/orders").await.expect(200);
     let forgotten = json!({"email": email});
-    ann.post("/auth/password/forgot", &forgotten).await.expect(202);
-    ann.patch("/users/me", &json!({"first_name": "Ann"})).await.expect(200);
+    ann.post("/auth/password/forgot", &forgotten)
+        .await
+        .expect(202);
+    ann.patch("/users/me", &json!({"first_name": "Ann"}))
+        .await
+        .expect(200);
     let told = async || {
         let list = ann.get("/notifications").await.expect(200).data();
         (!list.is_empty()).then_some(())
@@ -68,19 +72,44 @@ async fn no_file_of_a_running_or_stopped_shop_is_open_to_others() {
     let mut shop = Process::start(folder.path());
     let data = shop.databases();
     live(shop.address(), "ann@example.com").await;
-    let names: Vec<String> = all(&data).iter().map(|path| path.display().to_string()).collect();
-    for part in ["auth.db", "auth.db-wal", "auth.db-shm", "sqlite_key_value.db", "notes.db", "limits.db"] {
-        assert!(names.iter().any(|name| name.ends_with(part)), "no {part}: {names:?}");
+    let names: Vec<String> = all(&data)
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    for part in [
+        "auth.db",
+        "auth.db-wal",
+        "auth.db-shm",
+        "sqlite_key_value.db",
+        "notes.db",
+        "limits.db",
+    ] {
+        assert!(
+            names.iter().any(|name| name.ends_with(part)),
+            "no {part}: {names:?}"
+        );
     }
     assert_eq!(open_to_others(&data), Vec::<String>::new(), "while it runs");
     shop.kill();
-    assert_eq!(open_to_others(&data), Vec::<String>::new(), "after it was killed");
+    assert_eq!(
+        open_to_others(&data),
+        Vec::<String>::new(),
+        "after it was killed"
+    );
 
     open_to_all(&data);
     shop.start_again();
-    assert_eq!(open_to_others(&data), Vec::<String>::new(), "as soon as it serves again");
+    assert_eq!(
+        open_to_others(&data),
+        Vec::<String>::new(),
+        "as soon as it serves again"
+    );
     live(shop.address(), "bob@example.com").await;
-    assert_eq!(open_to_others(&data), Vec::<String>::new(), "while it runs again");
+    assert_eq!(
+        open_to_others(&data),
+        Vec::<String>::new(),
+        "while it runs again"
+    );
     signal(shop.id(), "TERM");
     eventually("its end", async || {
         let alive = std::fs::read_to_string(format!("/proc/{}/stat", shop.id()));
@@ -88,7 +117,11 @@ async fn no_file_of_a_running_or_stopped_shop_is_open_to_others() {
         ended.then_some(())
     })
     .await;
-    assert_eq!(open_to_others(&data), Vec::<String>::new(), "after it was stopped");
+    assert_eq!(
+        open_to_others(&data),
+        Vec::<String>::new(),
+        "after it was stopped"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -97,12 +130,19 @@ async fn what_a_link_leads_to_is_left_alone() {
     let (folder, elsewhere) = (folder.expect("a folder"), elsewhere.expect("a folder"));
     let mut shop = Process::start(folder.path());
     shop.kill();
-    let (file, other) = (elsewhere.path().join("public"), elsewhere.path().join("folder"));
+    let (file, other) = (
+        elsewhere.path().join("public"),
+        elsewhere.path().join("folder"),
+    );
     std::fs::write(&file, "for all").expect("written");
     std::fs::create_dir(&other).expect("made");
     open_to_all(elsewhere.path());
     let data = shop.databases();
-    for (name, to) in [("backup.db", &file), ("sqlite_db.db", &file), ("backups", &other)] {
+    for (name, to) in [
+        ("backup.db", &file),
+        ("sqlite_db.db", &file),
+        ("backups", &other),
+    ] {
         std::os::unix::fs::symlink(to, data.join(name)).expect("linked");
     }
     shop.start_again();
@@ -133,8 +173,12 @@ async fn a_host_within_a_program_keeps_its_files_from_others_too() {
     let state = data.with_file_name("state");
     assert_eq!(open_to_others(&data), Vec::<String>::new());
     assert_eq!(open_to_others(&state), Vec::<String>::new());
-    app.restart_after(|_| [&data, &state].into_iter().for_each(|folder| open_to_all(folder)))
-        .await;
+    app.restart_after(|_| {
+        [&data, &state]
+            .into_iter()
+            .for_each(|folder| open_to_all(folder))
+    })
+    .await;
     assert_eq!(open_to_others(&data), Vec::<String>::new());
     assert_eq!(open_to_others(&state), Vec::<String>::new());
     app.finish().await;

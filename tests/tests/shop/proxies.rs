@@ -29,7 +29,9 @@ fn listen(answer: String) -> (String, Arc<Mutex<String>>) {
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let Ok(mut stream) = stream else { return };
-            stream.set_read_timeout(Some(Duration::from_millis(200))).ok();
+            stream
+                .set_read_timeout(Some(Duration::from_millis(200)))
+                .ok();
             let mut bytes = [0; 4096];
             while let Ok(count @ 1..) = stream.read(&mut bytes) {
                 let text = String::from_utf8_lossy(&bytes[..count]).into_owned();
@@ -63,7 +65,11 @@ async fn the_shared_secret_goes_through_no_proxy() {
         let mut command = operator(app.address(), words);
         through(&mut command, &proxy);
         let (status, said) = said(&mut command);
-        assert_eq!((status, heard(&ear)), (Some(0), String::new()), "{words:?}: {said}");
+        assert_eq!(
+            (status, heard(&ear)),
+            (Some(0), String::new()),
+            "{words:?}: {said}"
+        );
     }
     app.finish().await;
 }
@@ -71,12 +77,21 @@ async fn the_shared_secret_goes_through_no_proxy() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_shared_secret_follows_no_redirect() {
     let (elsewhere, ear) = listen("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}".into());
-    let moved = format!("HTTP/1.1 307 Moved\r\nlocation: http://{elsewhere}/\r\ncontent-length: 0\r\n\r\n");
+    let moved =
+        format!("HTTP/1.1 307 Moved\r\nlocation: http://{elsewhere}/\r\ncontent-length: 0\r\n\r\n");
     let (shop, asked) = listen(moved);
     let shop = Address::new(shop.parse().expect("an address"));
-    for words in [["saga", "list"].as_slice(), &["dead", "list", "orders"], &["mail", "list"]] {
+    for words in [
+        ["saga", "list"].as_slice(),
+        &["dead", "list", "orders"],
+        &["mail", "list"],
+    ] {
         let (status, said) = said(&mut operator(&shop, words));
-        assert_eq!((status, heard(&ear)), (Some(1), String::new()), "{words:?}: {said}");
+        assert_eq!(
+            (status, heard(&ear)),
+            (Some(1), String::new()),
+            "{words:?}: {said}"
+        );
     }
     assert!(heard(&asked).contains(workspace::keys().internal_secret()));
 }

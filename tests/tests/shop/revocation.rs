@@ -50,20 +50,29 @@ async fn is_let_in(actor: &Actor) {
 /// Waits until all that is revoked is noted as told.
 async fn sealed(app: &App) {
     let left = "SELECT count(*) FROM auth.access_tokens WHERE revoked_at IS NOT NULL AND sealed_at IS NULL";
-    eventually("the seal", async || (app.books().number(left) == 0).then_some(())).await;
+    eventually("the seal", async || {
+        (app.books().number(left) == 0).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_is_deleted_does_not_revive_a_token() {
     let mut app = App::start().await;
-    let (gone, out, left) = (app.customer().await, app.customer().await, app.customer().await);
+    let (gone, out, left) = (
+        app.customer().await,
+        app.customer().await,
+        app.customer().await,
+    );
     let admin = app.admin().await;
     let closed = app.customer().await;
     for actor in [&gone, &out, &left, &closed] {
         is_let_in(actor).await;
     }
     gone.delete("/users/me").await.expect(204);
-    out.send(out.request("POST", "/auth/logout")).await.expect(204);
+    out.send(out.request("POST", "/auth/logout"))
+        .await
+        .expect(204);
     let path = format!("/auth/users/{}/disable", closed.id);
     admin.post(&path, &json!({})).await.expect(200);
     sealed(&app).await;
@@ -83,18 +92,25 @@ async fn a_store_that_has_lost_its_last_writes_is_told_them_again() {
     let mut app = App::start().await;
     let (early, late) = (app.customer().await, app.customer().await);
     let left = app.customer().await;
-    early.send(early.request("POST", "/auth/logout")).await.expect(204);
+    early
+        .send(early.request("POST", "/auth/logout"))
+        .await
+        .expect(204);
     sealed(&app).await;
     let folder = tempfile::tempdir().expect("a folder");
     let kept = store(&folder.path().join("databases"));
     std::fs::create_dir(folder.path().join("state")).expect("made");
     let before = kept.clone();
-    app.restart_after(|databases| copy(&store(databases), &before)).await;
+    app.restart_after(|databases| copy(&store(databases), &before))
+        .await;
     is_let_in(&late).await;
-    late.send(late.request("POST", "/auth/logout")).await.expect(204);
+    late.send(late.request("POST", "/auth/logout"))
+        .await
+        .expect(204);
     is_refused(&late).await;
     sealed(&app).await;
-    app.restart_after(|databases| copy(&kept, &store(databases))).await;
+    app.restart_after(|databases| copy(&kept, &store(databases)))
+        .await;
     // Within a tick: this store looks like a whole one.
     eventually("the revocation", async || {
         let answer = late.get("/orders").await;

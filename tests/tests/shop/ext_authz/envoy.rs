@@ -25,7 +25,9 @@ fn sample() -> String {
 /// The lines below the one line that is `name`, as far as they are indented more; without comments.
 fn below<'a>(config: &'a str, name: &str) -> Vec<&'a str> {
     let depth = |line: &str| line.len() - line.trim_start().len();
-    let lines = config.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let lines = config
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('#'));
     let mut lines = lines.skip_while(|line| line.trim_start() != name);
     let first = lines.next().unwrap_or_else(|| panic!("no {name}"));
     let inner = lines.take_while(|line| depth(line) > depth(first));
@@ -35,7 +37,10 @@ fn below<'a>(config: &'a str, name: &str) -> Vec<&'a str> {
 #[test]
 fn the_sample_leaves_no_way_to_send_an_identity_along() {
     let config = sample();
-    let manager = below(&config, "- name: envoy.filters.network.http_connection_manager");
+    let manager = below(
+        &config,
+        "- name: envoy.filters.network.http_connection_manager",
+    );
     for says in [
         "headers_with_underscores_action: REJECT_REQUEST",
         "normalize_path: true",
@@ -58,7 +63,11 @@ fn the_sample_leaves_no_way_to_send_an_identity_along() {
     let filter = below(&config, "- name: envoy.filters.http.ext_authz");
     assert!(filter.contains(&"failure_mode_allow: false"));
     // After ext_authz these would take away, or add to, what the shop has said.
-    for late in ["request_headers_to_remove", "request_headers_to_add", "allowed_upstream_headers_to_append"] {
+    for late in [
+        "request_headers_to_remove",
+        "request_headers_to_add",
+        "allowed_upstream_headers_to_append",
+    ] {
         assert!(!manager.iter().any(|line| line.starts_with(late)), "{late}");
     }
 }

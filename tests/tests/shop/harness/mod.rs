@@ -25,5 +25,8 @@ pub use wait::eventually;
 
 /// A client that asks the shop itself, whatever the environment says of proxies: it shows passwords and secrets.
 pub fn client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().build().expect("a client")
+    reqwest::Client::builder()
+        .no_proxy()
+        .build()
+        .expect("a client")
 }

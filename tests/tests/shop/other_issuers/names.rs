@@ -22,7 +22,10 @@ fn names(answer: &Answer) -> (&str, &str) {
 /// Waits until auth has made the account.
 async fn made(app: &App, id: &str) {
     let sql = format!("SELECT count(*) FROM auth.accounts WHERE id = '{id}'");
-    eventually("the account", async || (app.books().number(&sql) == 1).then_some(())).await;
+    eventually("the account", async || {
+        (app.books().number(&sql) == 1).then_some(())
+    })
+    .await;
 }
 
 async fn who(actor: &Actor) -> String {
@@ -51,7 +54,10 @@ async fn nobody_passes_under_the_name_of_somebody_here() {
             assert_eq!(names(&answer), ("", ""), "{what}, {claims}");
             let profile = thief.get("/users/me").await.expect(200).json();
             let said = profile.to_string().to_lowercase();
-            assert!(!said.contains("zoe") && !said.contains("boss"), "{what}, {profile}");
+            assert!(
+                !said.contains("zoe") && !said.contains("boss"),
+                "{what}, {profile}"
+            );
         };
         seen("while the account is but a note").await;
         made(&app, &id).await;
@@ -73,7 +79,10 @@ async fn who_has_an_account_here_passes_under_its_names() {
     assert_eq!(names(&answer), ("ann@example.com", "ann"));
     // Its issuer calls her otherwise from now on. Here she is who she was.
     issuer.set().person = person("u-1", "other@example.com");
-    let again = bearer(&app, issuer.access_token(json!({"preferred_username": "zoe"})));
+    let again = bearer(
+        &app,
+        issuer.access_token(json!({"preferred_username": "zoe"})),
+    );
     let answer = again.get("/auth/check").await.expect(200);
     assert_eq!(names(&answer), ("ann@example.com", "ann"));
     assert_eq!(who(&again).await, id);

@@ -15,7 +15,10 @@ async fn start(issuer: &Issuer, variables: &[(&str, &str)]) -> App {
     let usual = trusting(issuer, json!({}));
     let mut all: Vec<(&str, &str)> = usual.iter().map(|(n, v)| (*n, v.as_str())).collect();
     all.retain(|(name, _)| *name != "issuer_refetch_seconds");
-    all.extend([("issuer_refetch_seconds", "1"), ("issuer_refresh_seconds", "1")]);
+    all.extend([
+        ("issuer_refetch_seconds", "1"),
+        ("issuer_refresh_seconds", "1"),
+    ]);
     all.extend(variables);
     App::start_with(&all).await
 }
@@ -97,7 +100,8 @@ async fn a_known_token_is_looked_at_again_when_the_entry_of_its_issuer_has_chang
     app.restart_with(&[("trusted_issuers", &demoted)]).await;
     assert_eq!(roles(&ann).await, "customer");
     for changed in [json!({"audience": "another"}), json!({"azp": "another"})] {
-        app.restart_with(&[("trusted_issuers", &entry(changed.clone()))]).await;
+        app.restart_with(&[("trusted_issuers", &entry(changed.clone()))])
+            .await;
         for path in GUARDED {
             let answer = ann.get(path).await;
             assert_eq!(answer.status, 401, "{changed}: {answer}");
@@ -107,7 +111,8 @@ async fn a_known_token_is_looked_at_again_when_the_entry_of_its_issuer_has_chang
     for path in GUARDED {
         ann.get(path).await.refused(401, "invalid-token");
     }
-    app.restart_with(&[("trusted_issuers", &entry(json!({})))]).await;
+    app.restart_with(&[("trusted_issuers", &entry(json!({})))])
+        .await;
     assert!(roles(&ann).await.starts_with("manager"));
     app.finish().await;
 }
@@ -132,7 +137,13 @@ async fn a_known_token_of_ours_ends_with_the_audience_and_the_issuer_that_it_was
     let mut app = App::start().await;
     let ann = app.customer().await;
     let is_let_in = async |yes: bool| {
-        for path in ["/users/me", "/billing/account/my", "/orders", "/notifications", "/auth/check"] {
+        for path in [
+            "/users/me",
+            "/billing/account/my",
+            "/orders",
+            "/notifications",
+            "/auth/check",
+        ] {
             let answer = ann.get(path).await;
             match yes {
                 true => drop(answer.expect(200)),
@@ -146,7 +157,8 @@ async fn a_known_token_of_ours_ends_with_the_audience_and_the_issuer_that_it_was
     app.restart_with(&[("audience", AUDIENCE), ("issuer", "http://another.example")])
         .await;
     is_let_in(false).await;
-    app.restart_with(&[("issuer", "http://127.0.0.1:3000")]).await;
+    app.restart_with(&[("issuer", "http://127.0.0.1:3000")])
+        .await;
     is_let_in(true).await;
     app.finish().await;
 }
