@@ -298,7 +298,11 @@ impl HostBuilder {
 
 fn read_env_file(path: &Path) -> Result<HashMap<String, String>, String> {
     match std::fs::read_to_string(path) {
-        Ok(text) => parse_env_file(&text).map_err(|error| format!("{}: {error}", path.display())),
+        Ok(text) => {
+            // Secrets may be in it. It is the operator's file, and left as it is.
+            private_files::warn_if_open(path);
+            parse_env_file(&text).map_err(|error| format!("{}: {error}", path.display()))
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(HashMap::new()),
         Err(error) => Err(format!("{}: {error}", path.display())),
     }

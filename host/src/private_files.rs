@@ -68,12 +68,18 @@ fn is_below(folder: &Path, start: &Path) -> bool {
 
 /// Says what others on this machine may still read.
 fn report(path: &Path, closed: io::Result<()>) {
+    match closed {
+        Ok(()) => warn_if_open(path),
+        Err(error) => tracing::warn!(path = %path.display(), %error, "can't be kept from others"),
+    }
+}
+
+/// As [`report`], of a file that is not ours to change. Through a link, too.
+pub(crate) fn warn_if_open(path: &Path) {
     let is_open = |found: std::fs::Metadata| found.permissions().mode() & 0o077 != 0;
-    // Through a link, too: what it leads to has been left alone.
-    if closed.is_err() || path.metadata().is_ok_and(is_open) {
-        let reason = closed.err().map(|error| error.to_string());
+    if path.metadata().is_ok_and(is_open) {
         let path = path.display();
-        tracing::warn!(%path, reason, "others on this machine may read this; take it from them (chmod go=)");
+        tracing::warn!(%path, "others on this machine may read this; take it from them: chmod go=");
     }
 }
 
