@@ -151,6 +151,21 @@ mod tests {
     }
 
     #[test]
+    fn what_has_been_written_survives_the_loss_of_power() {
+        let place = Place::File(crate::test_folder("kv").join("durable.db"));
+        let store = FileStore::open("a", &place).unwrap();
+        let pragma = |name: &str| -> i64 {
+            let sql = format!("PRAGMA {name}");
+            lock(&store.writer)
+                .query_row(&sql, [], |row| row.get(0))
+                .unwrap()
+        };
+        // FULL: each commit waits until it is on the disk (https://www.sqlite.org/pragma.html#pragma_synchronous).
+        assert_eq!(pragma("synchronous"), 2);
+        assert_eq!(pragma("secure_delete"), 1);
+    }
+
+    #[test]
     fn labels_in_one_file_do_not_see_each_other() {
         let place = Place::File(crate::test_folder("kv").join("shared.db"));
         let (one, two) = (

@@ -49,3 +49,55 @@ pub(crate) fn empty_log(file: &Path) {
         Err(error) => tracing::warn!(file = %file.display(), %error, "its log is not emptied"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_deleted_is_in_no_file_once_the_log_is_emptied() {
+        let file = crate::test_folder("erased").join("a.db");
+        let open = || {
+            let connection = connect(Some(&file)).unwrap();
+            connection
+                .pragma_update(None, "journal_mode", "WAL")
+                .unwrap();
+            connection
+        };
+        let has = |word: &str| {
+            let files = ["a.db", "a.db-wal"].map(|name| file.with_file_name(name));
+            let bytes = files
+                .iter()
+                .flat_map(|file| std::fs::read(file).unwrap_or_default());
+            let bytes: Vec<u8> = bytes.collect();
+            bytes
+                .windows(word.len())
+                .any(|part| part == word.as_bytes())
+        };
+        // Held by a component, as it were.
+        let connection = open();
+        connection
+            .execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT UNIQUE, text TEXT)")
+            .unwrap();
+        for number in 0..200 {
+            let row = (
+                number,
+                format!("name-{number}-here"),
+                "text of somebody ".repeat(number),
+            );
+            connection
+                .execute("INSERT INTO t VALUES (?, ?, ?)", row)
+                .unwrap();
+        }
+        assert!(has("name-150-here") && has("text of somebody"));
+        connection.execute("UPDATE t SET text = NULL", []).unwrap();
+        connection
+            .execute("DELETE FROM t WHERE id > 10", [])
+            .unwrap();
+        empty_log(&file);
+        for gone in ["name-11-here", "name-150-here", "text of somebody"] {
+            assert!(!has(gone), "{gone}");
+        }
+        assert!(has("name-10-here"), "the rest is there");
+    }
+}
