@@ -78,7 +78,7 @@ async fn holds(entry: &Entry, trust: &Trust, known: &Known, now: u64) -> Result<
         VerifiedBy::Ours { .. } => Ok(true),
         VerifiedBy::Issuer {
             issuer, kid, key, ..
-        } => foreign::has_key(issuer, (kid, key), known, now).await,
+        } => foreign::has_key(issuer, (kid.as_str(), key.as_str()), known, now).await,
     }
 }
 

@@ -97,10 +97,11 @@ async fn a_known_token_is_looked_at_again_when_the_entry_of_its_issuer_has_chang
     let entry = |more: Value| trusting(&issuer, more)[0].1.clone();
 
     let demoted = entry(json!({"role_map": {"shop-admin": "admin"}}));
-    app.restart_with(&[("trusted_issuers", &demoted)]).await;
+    app.restart_with(&[("trusted_issuers", demoted.as_str())])
+        .await;
     assert_eq!(roles(&ann).await, "customer");
     for changed in [json!({"audience": "another"}), json!({"azp": "another"})] {
-        app.restart_with(&[("trusted_issuers", &entry(changed.clone()))])
+        app.restart_with(&[("trusted_issuers", entry(changed.clone()).as_str())])
             .await;
         for path in GUARDED {
             let answer = ann.get(path).await;
@@ -111,7 +112,7 @@ async fn a_known_token_is_looked_at_again_when_the_entry_of_its_issuer_has_chang
     for path in GUARDED {
         ann.get(path).await.refused(401, "invalid-token");
     }
-    app.restart_with(&[("trusted_issuers", &entry(json!({})))])
+    app.restart_with(&[("trusted_issuers", entry(json!({})).as_str())])
         .await;
     assert!(roles(&ann).await.starts_with("manager"));
     app.finish().await;
