@@ -2,8 +2,9 @@
 //! email out of them. New files are made so, old ones are mended at the start.
 
 use crate::harness::actor::PLENTY;
-use crate::harness::process::{Process, signal};
-use crate::harness::{Actor, App, eventually};
+use crate::harness::app::Address;
+use crate::harness::process::{Process, said, signal};
+use crate::harness::{Actor, App, eventually, workspace};
 use serde_json::json;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -48,7 +49,7 @@ fn open_to_all(folder: &Path) {
 }
 
 /// Makes every service write.
-async fn live(address: &crate::harness::app::Address, email: &str) {
+async fn live(address: &Address, email: &str) {
     let ann = Actor::register(address, email).await;
     ann.deposit(PLENTY).await;
     ann.get("/orders").await.expect(200);
@@ -158,6 +159,8 @@ async fn a_folder_that_holds_more_than_the_shops_data_keeps_its_mode() {
     let page = work.join("index.html");
     std::fs::write(&page, "for all").expect("written");
     open_to_all(&work);
+    let code = workspace::code_cache();
+    std::os::unix::fs::symlink(code, work.join("compiled")).expect("linked");
     // The state folder is the one that it is started in.
     let shop = Process::start_with(&work, &["--state-dir", "."]);
     assert_eq!((mode(&work), mode(&page)), (0o755, 0o644));
@@ -191,10 +194,10 @@ fn the_commands_for_keys_close_what_is_open() {
     wasmart_keys::KeySet::load_or_create(&keys).expect("made");
     for words in [["list"].as_slice(), &["rotate"], &["retire"]] {
         open_to_all(&keys);
-        let mut command = Command::new(crate::harness::workspace::wasmart());
+        let mut command = Command::new(workspace::wasmart());
         let command = command.env_clear().arg("keys").args(words);
-        let (status, said) = crate::harness::process::said(command.arg("--folder").arg(&keys));
-        assert_eq!(status, Some(0), "{said}");
+        let (status, output) = said(command.arg("--folder").arg(&keys));
+        assert_eq!(status, Some(0), "{output}");
         assert_eq!(open_to_others(&keys), Vec::<String>::new(), "{words:?}");
     }
 }
