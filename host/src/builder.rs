@@ -19,6 +19,7 @@ use crate::http::routes::Routes;
 use crate::limits::{self, ClientLimits};
 use crate::manifest::{self, Manifest};
 use crate::plan::{Plan, plan};
+use crate::private_files;
 use crate::runtime_config::{self, Folders};
 use crate::start;
 use crate::variables::{Sources, Variables, parse_env_file};
@@ -253,6 +254,8 @@ impl HostBuilder {
             data: self.data_dir.as_deref(),
         };
         let config = runtime_config::read(self.runtime_config.as_deref(), &folders, &faults);
+        let beside = self.runtime_config.as_deref().and_then(Path::parent);
+        private_files::mend(&config, &folders, beside);
         let plan: Plan = plan(&manifest, &config, &variables, &self.world, &faults);
         let routes = Routes::build(&manifest.http);
         if let Err(found) = &routes {
@@ -304,7 +307,11 @@ impl HostBuilder {
 
 fn read_env_file(path: &Path) -> Result<HashMap<String, String>, String> {
     match std::fs::read_to_string(path) {
-        Ok(text) => parse_env_file(&text).map_err(|error| format!("{}: {error}", path.display())),
+        Ok(text) => {
+            // Secrets may be in it. It is the operator's file, and left as it is.
+            private_files::warn_if_open(path);
+            parse_env_file(&text).map_err(|error| format!("{}: {error}", path.display()))
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(HashMap::new()),
         Err(error) => Err(format!("{}: {error}", path.display())),
     }

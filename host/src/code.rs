@@ -27,7 +27,7 @@ impl Code {
     /// Nothing is compiled yet. Compiled code is kept in the folder `cache`.
     pub fn new(cache: &Path, memory_bytes: usize) -> Result<Self, StartError> {
         let fail = |error: wasmtime::Error| StartError::one(format!("{error:#}"));
-        std::fs::create_dir_all(cache)
+        wasmart_private::create_folder(cache)
             .map_err(|error| StartError::one(format!("{}: {error}", cache.display())))?;
         let engine = engine::engine(cache, memory_bytes).map_err(fail)?;
         let linker = Arc::new(engine::linker(&engine).map_err(fail)?);

@@ -1,6 +1,7 @@
 //! A running host.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use crate::http::body::full;
 use crate::http::server::NO_CLIENT;
 use crate::limits::STOP_TIMEOUT;
 use crate::redis::Connections;
+use crate::sqlite::empty_log;
 use crate::stop::StopSender;
 use crate::tick::Ticker;
 
@@ -35,6 +37,8 @@ pub(crate) struct Parts {
     pub tasks: Vec<JoinHandle<()>>,
     pub tickers: Vec<Arc<Ticker>>,
     pub gate: Arc<Gate>,
+    /// Those of databases and stores.
+    pub files: Vec<PathBuf>,
     /// Beats until it is dropped.
     pub _heartbeat: Option<Heartbeat>,
 }
@@ -104,7 +108,8 @@ impl Host {
         )
     }
 
-    /// Accepts and receives nothing more, waits up to ten seconds for what runs, then ends.
+    /// Accepts and receives nothing more, waits up to ten seconds for what runs, then ends. What was deleted is then
+    /// in no file any more.
     pub async fn stop(mut self) {
         self.parts.stop.send();
         let tasks = std::mem::take(&mut self.parts.tasks);
@@ -116,6 +121,7 @@ impl Host {
             tracing::warn!("work was still running after {STOP_TIMEOUT:?}; it is cut off");
             aborts.iter().for_each(tokio::task::AbortHandle::abort);
         }
+        self.parts.files.iter().for_each(|file| empty_log(file));
     }
 }
 

@@ -61,6 +61,7 @@ pub mod limits;
 mod manifest;
 mod open_files;
 mod plan;
+mod private_files;
 mod redis;
 mod room;
 mod runtime_config;

@@ -23,6 +23,21 @@ pub(crate) struct RuntimeConfig {
     pub stores: BTreeMap<String, StorePlace>,
 }
 
+impl RuntimeConfig {
+    /// The files of all databases and stores.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let stores = self.stores.values().filter_map(|store| match store {
+            StorePlace::Sqlite(place) => Some(place),
+            StorePlace::Redis(_) => None,
+        });
+        let places = self.databases.values().chain(stores);
+        places.filter_map(|place| match place {
+            Place::File(path) => Some(path.as_path()),
+            Place::Memory => None,
+        })
+    }
+}
+
 /// Where an SQLite database is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Place {

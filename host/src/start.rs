@@ -133,6 +133,7 @@ pub(crate) async fn start(
         gate,
         tasks,
         tickers,
+        files: plan.files,
         _heartbeat: heartbeat,
     }))
 }

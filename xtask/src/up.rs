@@ -3,8 +3,9 @@
 use crate::{HostKind, build, root, spin};
 use anyhow::{Context, bail};
 use clap::Args;
+use rustix::fs::Mode;
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -50,7 +51,9 @@ impl Up {
         }
         build::components()?;
         let keys = KeySet::load_or_create(&key_folder())?;
-        let mut host = Running::start(self.command(&keys)?)?;
+        let command = self.command(&keys)?;
+        keep_private(&data_folder()).context("the data folder can't be kept from others")?;
+        let mut host = Running::start(command)?;
         host.wait_until_ready(self.listen)?;
         if self.demo {
             let (email, password) = admin();
@@ -129,8 +132,20 @@ impl Up {
     }
 }
 
+fn data_folder() -> PathBuf {
+    root().join(".wasmart")
+}
+
 fn key_folder() -> PathBuf {
-    root().join(".wasmart").join("keys")
+    data_folder().join("keys")
+}
+
+/// Nobody else on this machine reads the shop's data: neither what is there, nor what this process and the host
+/// that it starts will write. The embedded host sees to that by itself; Spin makes its files with the usual modes.
+fn keep_private(data: &Path) -> std::io::Result<()> {
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    wasmart_private::create_folder(data)?;
+    wasmart_private::close_all(data)
 }
 
 /// The environment's name of an application variable, for both hosts.
@@ -216,6 +231,7 @@ impl Ticks {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let secret = keys.internal_secret().to_owned();
+        let agent = wasmart_demo::agent();
         let paths: Vec<String> = ["orders", "billing", "auth", "stock", "notifications"]
             .iter()
             .map(|service| format!("{base}/internal/{service}/tick"))
@@ -224,7 +240,8 @@ impl Ticks {
             while !stopped.load(Ordering::Relaxed) {
                 for path in &paths {
                     // A tick that fails is followed by another.
-                    ureq::post(path)
+                    agent
+                        .post(path)
                         .header("x-internal-secret", &secret)
                         .send_empty()
                         .ok();
@@ -239,5 +256,37 @@ impl Ticks {
 impl Drop for Ticks {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn what_spin_has_written_and_will_write_is_kept_from_others() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let data = folder.path().join(".wasmart");
+        std::fs::create_dir(&data).expect("made");
+        let mode = |path: &Path| {
+            let found = std::fs::metadata(path).expect("there");
+            found.permissions().mode() & 0o777
+        };
+        let open = |path: &Path, mode| {
+            std::fs::set_permissions(path, Permissions::from_mode(mode)).expect("changed");
+        };
+        let (old, new) = (data.join("auth.db"), data.join("logs"));
+        std::fs::write(&old, "x").expect("written");
+        open(&data, 0o755);
+        open(&old, 0o644);
+        keep_private(&data).expect("mended");
+        // As the host, a child of this process.
+        let child = Command::new("touch").arg(&new).status();
+        assert!(child.is_ok_and(|status| status.success()));
+        assert_eq!((mode(&data), mode(&old), mode(&new)), (0o700, 0o600, 0o600));
+        keep_private(&folder.path().join("deep/new")).expect("made");
+        assert_eq!(mode(&folder.path().join("deep/new")), 0o700);
     }
 }

@@ -6,32 +6,44 @@
 //! every 200, empty where there is nothing to say: so the proxy, which puts our fields in place of the
 //! client's, leaves none of the client's standing.
 
+use crate::{SERVICE, store};
 use axum::response::{IntoResponse, Response};
 use http::header::CACHE_CONTROL;
 use http::{HeaderValue, StatusCode};
+use wasmart_service::db::Db;
 use wasmart_service::guard::Caller;
+use wasmart_service::http::Problem;
 
 /// The method and the path do not matter: every service of the shop knows best what a role may do there.
-pub async fn check(caller: Caller) -> Response {
+pub async fn check(caller: Caller) -> Result<Response, Problem> {
     let roles = caller.roles().join(",");
+    let (email, username) = names(&caller).await?;
     let fields = [
         ("x-user-id", value(&caller.id)),
         ("x-user-roles", value(&roles)),
-        (
-            "x-user-email",
-            value(caller.email.as_deref().unwrap_or_default()),
-        ),
-        (
-            "x-user-name",
-            value(caller.username.as_deref().unwrap_or_default()),
-        ),
+        ("x-user-email", value(&email)),
+        ("x-user-name", value(&username)),
     ];
     let mut response = StatusCode::OK.into_response();
     let headers = response.headers_mut();
     // An answer that may change with the next logout, and must not become a 304.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.extend(fields.map(|(name, value)| (http::HeaderName::from_static(name), value)));
-    response
+    Ok(response)
+}
+
+/// Email and username of the account. Our own tokens say them. What another issuer says of its user is nobody's
+/// business here: it may be what somebody else is called.
+async fn names(caller: &Caller) -> Result<(String, String), Problem> {
+    let said = (caller.email.clone(), caller.username.clone());
+    let (email, username) = match said {
+        (None, None) => {
+            let account = store::by_id(&Db::open(&SERVICE).await?, &caller.id).await?;
+            account.map_or((None, None), |account| (account.email, account.username))
+        }
+        said => said,
+    };
+    Ok((email.unwrap_or_default(), username.unwrap_or_default()))
 }
 
 /// Names may be in any script, header fields are ASCII (RFC 9110 §5.5): what is not is percent-encoded.

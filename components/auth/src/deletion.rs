@@ -14,7 +14,7 @@ use serde::Deserialize;
 use wasmart_contracts::messages::AccountDeleted;
 use wasmart_service::db::Db;
 use wasmart_service::http::{Id, Params, Problem};
-use wasmart_service::outbox;
+use wasmart_service::{dead_letters, outbox};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -43,6 +43,8 @@ pub async fn delete(Id(id): Id, Params(By { by }): Params<By>) -> Result<StatusC
             revocation::revoke_account(&tx, &id).await?;
             resets::forget(&tx, &id).await?;
             password_reset::forget_events(&tx, &id).await?;
+            store::empty_announcements(&tx, &id).await?;
+            dead_letters::forget(&tx, &id).await?;
             throttle::forget_networks(&tx, &id).await?;
             registration_key::forget(&tx, &id).await?;
             identities::changed(&tx, &id).await?;

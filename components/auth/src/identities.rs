@@ -8,14 +8,14 @@ use crate::passwords;
 use crate::register::announce;
 use crate::revocation;
 use crate::store::{self, Account};
-use serde_json::json;
+use spin_sdk::key_value::Store;
 use wasmart_contracts::messages::AccountRegistered;
 use wasmart_domain::account::{Role, normalize_email, normalize_username};
 use wasmart_service::clock;
-use wasmart_service::db::{Db, DbError, Tx};
+use wasmart_service::db::{Db, DbError, Row, Tx};
 use wasmart_service::http::Problem;
 use wasmart_tokens::account_of;
-use wasmart_tokens::notes::who_key;
+use wasmart_tokens::notes::{Who, who_key};
 
 /// Which accounts nobody may use, whatever their issuer says.
 const BARRED: &str = "(deleted_at IS NOT NULL OR disabled_at IS NOT NULL)";
@@ -143,32 +143,97 @@ pub async fn apply_with_tokens(db: &Db) -> Result<(), Problem> {
 
 /// Tells the guards of every account that has changed.
 async fn apply(db: &Db) -> Result<(), Problem> {
-    let sql = format!(
-        "SELECT identities.issuer, identities.subject, identities.changes, identities.account_id,
-                {BARRED}, accounts.role
-         FROM identities JOIN accounts ON accounts.id = identities.account_id
-         WHERE identities.told <> identities.changes LIMIT ?"
-    );
     loop {
-        let rows = db.query(&sql, &[&BATCH]).await?;
+        let rows = select(db, "identities.told <> identities.changes").await?;
         if rows.is_empty() {
             return Ok(());
         }
         let store = open_default().await?;
         for row in &rows {
-            let (issuer, subject, changes) = (row.text(0)?, row.text(1)?, row.int(2)?);
-            let who =
-                json!({"account": row.text(3)?, "barred": row.flag(4)?, "role": row.text(5)?});
-            let key = who_key(&account_of(&issuer, &subject));
-            store.set(key, who.to_string()).await.map_err(unavailable)?;
+            tell_of(&store, row).await?;
             // Where the account has changed again, another may have told of that before this one wrote:
             // then nothing counts as told, and the next round does it anew.
             db.execute(
                 "UPDATE identities SET told = CASE WHEN changes = ?1 THEN ?1 ELSE 0 END
                  WHERE issuer = ?2 AND subject = ?3",
-                &[&changes, &issuer, &subject],
+                &[&row.changes, &row.issuer, &row.subject],
             )
             .await?;
         }
     }
+}
+
+/// What is to be told of one identity.
+pub struct Telling {
+    issuer: String,
+    subject: String,
+    changes: i64,
+    who: Who,
+}
+
+async fn select(db: &Db, which: &str) -> Result<Vec<Telling>, DbError> {
+    let sql = format!(
+        "SELECT identities.issuer, identities.subject, identities.changes, identities.account_id,
+                {BARRED}, accounts.role
+         FROM identities JOIN accounts ON accounts.id = identities.account_id WHERE {which} LIMIT ?"
+    );
+    let rows = db.query(&sql, &[&BATCH]).await?;
+    let telling = |row: &Row| {
+        Ok(Telling {
+            issuer: row.text(0)?,
+            subject: row.text(1)?,
+            changes: row.int(2)?,
+            who: Who {
+                account: row.text(3)?,
+                barred: row.flag(4)?,
+                role: row.text(5)?,
+            },
+        })
+    };
+    rows.iter().map(telling).collect()
+}
+
+async fn tell_of(store: &Store, telling: &Telling) -> Result<(), Problem> {
+    let key = who_key(&account_of(&telling.issuer, &telling.subject));
+    let who = serde_json::to_vec(&telling.who);
+    let who = who.map_err(|error| Problem::internal(error.to_string()))?;
+    store.set(key, who).await.map_err(unavailable)
+}
+
+/// Tells the guards of these; safe to repeat.
+pub async fn tell(store: &Store, accounts: &[Telling]) -> Result<(), Problem> {
+    for telling in accounts {
+        tell_of(store, telling).await?;
+    }
+    Ok(())
+}
+
+/// What has been told but not sealed (`told`), a bounded number.
+pub async fn unsealed(db: &Db) -> Result<Vec<Telling>, DbError> {
+    let told = "identities.told = identities.changes";
+    select(
+        db,
+        &format!("identities.sealed <> identities.changes AND {told}"),
+    )
+    .await
+}
+
+/// Notes that these are sealed; one that has changed meanwhile is to be told again, for the reason given in `apply`.
+pub async fn seal(tx: &Tx, accounts: &[Telling]) -> Result<(), DbError> {
+    for telling in accounts {
+        tx.execute(
+            "UPDATE identities SET sealed = CASE WHEN changes = ?1 THEN ?1 ELSE 0 END,
+                 told = CASE WHEN changes = ?1 THEN told ELSE 0 END
+             WHERE issuer = ?2 AND subject = ?3",
+            &[&telling.changes, &telling.issuer, &telling.subject],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+/// What was told is to be told again.
+pub async fn untell(tx: &Tx) -> Result<(), DbError> {
+    tx.execute("UPDATE identities SET told = 0, sealed = 0", &[])
+        .await
 }

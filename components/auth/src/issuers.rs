@@ -10,7 +10,7 @@ use wasmart_service::db::{Db, DbError};
 use wasmart_service::http::Problem;
 use wasmart_service::{clock, config};
 use wasmart_tokens::config::{Provider, may_be_asked, providers, trusted_issuers};
-use wasmart_tokens::keys::parse;
+use wasmart_tokens::keys::parse_published;
 use wasmart_tokens::notes::{self, Found, IssuerKeys, Metadata, keys_key, wanted_key};
 
 /// How often one looks for the answer to another's question, and how long between two looks, in nanoseconds.
@@ -155,7 +155,8 @@ async fn discover(issuer: &str) -> Result<Found, String> {
         }
     }
     let jwks = outbound::get(&metadata.jwks_uri).await?;
-    parse(&jwks.to_string())?;
+    // A set without any key is an answer, too: everything has been withdrawn.
+    parse_published(&jwks.to_string())?;
     Ok(Found { jwks, metadata })
 }
 

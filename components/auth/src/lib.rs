@@ -41,6 +41,7 @@ mod store;
 mod throttle;
 mod tick;
 mod token_endpoint;
+mod told;
 
 use spin_sdk::http::{IntoResponse, Request};
 use spin_sdk::{http_service, redis_subscriber};
@@ -89,6 +90,14 @@ static SERVICE: Service = Service {
         Migration {
             version: 13,
             sql: include_str!("../migrations/0013_audit.sql"),
+        },
+        Migration {
+            version: 14,
+            sql: include_str!("../migrations/0014_told.sql"),
+        },
+        Migration {
+            version: 15,
+            sql: include_str!("../migrations/0015_gone.sql"),
         },
         Migration {
             version: 16,

@@ -7,8 +7,9 @@
 
 use crate::key_value::{open_default, unavailable};
 use serde_json::json;
+use spin_sdk::key_value::Store;
 use wasmart_service::clock;
-use wasmart_service::db::{Db, DbError, Tx};
+use wasmart_service::db::{Db, DbError, Row, Tx};
 use wasmart_service::guard::Caller;
 use wasmart_service::http::Problem;
 
@@ -71,29 +72,79 @@ pub async fn apply(db: &Db) -> Result<(), Problem> {
         if rows.is_empty() {
             return Ok(());
         }
-        let store = open_default().await?;
-        let mut applied = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let jti = row.text(0)?;
-            let entry = json!({ "exp": row.int(2)? / 1000 }).to_string();
-            // In this order: see `admit` in `components/guard`.
-            store
-                .set(format!("r:{jti}"), entry)
-                .await
-                .map_err(unavailable)?;
-            store
-                .delete(format!("t:{}", row.text(1)?))
-                .await
-                .map_err(unavailable)?;
-            applied.push(jti);
-        }
+        let rows = rows.iter().map(revoked).collect::<Result<Vec<_>, _>>()?;
+        tell(&open_default().await?, &rows).await?;
         db.execute(
             "UPDATE access_tokens SET applied_at = ?
              WHERE jti IN (SELECT value FROM json_each(?))",
-            &[&clock::now_ms(), &json!(applied).to_string()],
+            &[&clock::now_ms(), &ids(&rows)],
         )
         .await?;
     }
+}
+
+/// An access token that is revoked.
+pub struct Revoked {
+    jti: String,
+    token_hash: String,
+    expires_at: i64,
+}
+
+fn revoked(row: &Row) -> Result<Revoked, DbError> {
+    Ok(Revoked {
+        jti: row.text(0)?,
+        token_hash: row.text(1)?,
+        expires_at: row.int(2)?,
+    })
+}
+
+fn ids(tokens: &[Revoked]) -> String {
+    let ids: Vec<&str> = tokens.iter().map(|token| token.jti.as_str()).collect();
+    json!(ids).to_string()
+}
+
+/// Makes revocations known to the guards; safe to repeat.
+pub async fn tell(store: &Store, tokens: &[Revoked]) -> Result<(), Problem> {
+    for token in tokens {
+        let entry = json!({ "exp": token.expires_at / 1000 }).to_string();
+        // In this order: see `admit` in `components/guard`.
+        store
+            .set(format!("r:{}", token.jti), entry)
+            .await
+            .map_err(unavailable)?;
+        store
+            .delete(format!("t:{}", token.token_hash))
+            .await
+            .map_err(unavailable)?;
+    }
+    Ok(())
+}
+
+/// Revoked tokens that have been told but not sealed (`told`), a bounded number.
+pub async fn unsealed(db: &Db) -> Result<Vec<Revoked>, DbError> {
+    let sql = "SELECT jti, token_hash, expires_at FROM access_tokens
+         WHERE revoked_at IS NOT NULL AND sealed_at IS NULL AND applied_at IS NOT NULL LIMIT ?";
+    db.query(sql, &[&BATCH])
+        .await?
+        .iter()
+        .map(revoked)
+        .collect()
+}
+
+/// Notes that these are sealed.
+pub async fn seal(tx: &Tx, tokens: &[Revoked]) -> Result<(), DbError> {
+    tx.execute(
+        "UPDATE access_tokens SET sealed_at = ? WHERE jti IN (SELECT value FROM json_each(?))",
+        &[&clock::now_ms(), &ids(tokens)],
+    )
+    .await
+}
+
+/// What was told is to be told again.
+pub async fn untell(tx: &Tx) -> Result<(), DbError> {
+    let sql = "UPDATE access_tokens SET applied_at = NULL, sealed_at = NULL
+         WHERE revoked_at IS NOT NULL AND expires_at > ?";
+    tx.execute(sql, &[&(clock::now_ms() - GRACE_MS)]).await
 }
 
 /// Forgets tokens past their end, a bounded number at once. The rows tell which entries to take away,

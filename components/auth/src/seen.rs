@@ -23,15 +23,16 @@ pub async fn take_in(db: Db) -> Result<(), Problem> {
     let mut notes = Vec::new();
     for key in keys.iter().filter(|key| key.starts_with(SEEN)).take(BATCH) {
         let note = store.get(key).await.map_err(unavailable)?;
+        let length = note.as_ref().map_or(0, Vec::len);
         let note = note.and_then(|bytes| serde_json::from_slice::<Seen>(&bytes).ok());
-        notes.push((key.trim_start_matches(SEEN), note));
+        notes.push((key.trim_start_matches(SEEN), note, length));
     }
     if notes.is_empty() {
         return Ok(());
     }
     let tx = db.begin().await?;
     let mut mistaken = Vec::new();
-    for (hash, note) in &notes {
+    for (hash, note, _) in &notes {
         if let Some(note) = note
             && !enter(&tx, hash, note).await?
         {
@@ -47,7 +48,13 @@ pub async fn take_in(db: Db) -> Result<(), Problem> {
             .map_err(unavailable)?;
     }
     // Last: what a crash leaves undone is done again, to the same effect.
-    for (hash, _) in notes {
+    for (hash, _, length) in notes {
+        // Names are in it, and not every host's store overwrites what it deletes: as many spaces take their place.
+        let spaces = vec![b' '; length];
+        store
+            .set(seen_key(hash), spaces)
+            .await
+            .map_err(unavailable)?;
         store.delete(seen_key(hash)).await.map_err(unavailable)?;
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 use crate::signing::{Custom, LIFETIME, Signer, digest};
 use crate::store::Account;
+use crate::told;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::header::{AUTHORIZATION, CACHE_CONTROL, SET_COOKIE};
@@ -58,6 +59,7 @@ struct Tokens<'a> {
 impl Session {
     /// Makes the tokens. Some 16 ms of work: never within a transaction.
     pub async fn new(account: Account, family: Family) -> Result<Session, Problem> {
+        told::ensure().await?;
         let signer = Signer::get().await?;
         let token_id = new_id();
         let now = u64::try_from(clock::now_ms() / 1000).unwrap_or_default();

@@ -307,6 +307,16 @@ pub async fn delete_account(tx: &Tx, id: &str) -> Result<Deleted, DbError> {
     Ok(Deleted::Now)
 }
 
+/// Takes everything personal off what still waits to be told of an account's registration.
+pub async fn empty_announcements(tx: &Tx, id: &str) -> Result<(), DbError> {
+    tx.execute(
+        "UPDATE outbox SET event = json_set(event, '$.data', json_object('user_id', ?1))
+         WHERE subject = ?1 AND json_extract(event, '$.type') = 'account.registered'",
+        &[&id],
+    )
+    .await
+}
+
 /// Keeps fresh tokens; false when the account has changed since they were signed, in which case they
 /// must not be given out. `parent` is the hash of the refresh token that they are given for.
 pub async fn insert_session(

@@ -2,7 +2,7 @@
 
 use crate::{
     SERVICE, audit, first_admin, identities, issuers, password_reset, provider, revocation, seen,
-    spelling, throttle,
+    spelling, throttle, told,
 };
 use http::StatusCode;
 use wasmart_service::db::Db;
@@ -14,7 +14,7 @@ pub async fn tick() -> Result<StatusCode, Problem> {
     first_admin::ensure().await?;
     outbox::drain(&SERVICE).await;
     let db = Db::open(&SERVICE).await?;
-    revocation::apply(&db).await?;
+    told::check(&db).await?;
     revocation::sweep(&db).await?;
     password_reset::sweep(&db).await?;
     throttle::sweep(&db).await?;

@@ -39,6 +39,10 @@ static SERVICE: Service = Service {
             version: 5,
             sql: OPERATOR_ACTIONS,
         },
+        Migration {
+            version: 6,
+            sql: include_str!("../migrations/0006_gone.sql"),
+        },
     ],
     commands: &[],
     channels: &["payments", "accounts", "acks"],

@@ -14,8 +14,8 @@ use wasmart_domain::money::{CURRENCY, Money};
 use wasmart_service::actor::Actor;
 use wasmart_service::barrier::{self, Entry, Operation};
 use wasmart_service::db::Tx;
-use wasmart_service::idempotency;
 use wasmart_service::inbox::{Handled, Handler, Refusal, reply};
+use wasmart_service::{dead_letters, idempotency};
 
 /// Where the answers go.
 const CHANNEL: &str = "payments_status";
@@ -163,6 +163,7 @@ async fn closed(tx: &Tx, user: &str) -> Result<Handled, Refusal> {
     }
     store::close(tx, user).await?;
     idempotency::forget(tx, user).await?;
+    dead_letters::forget(tx, user).await?;
     Ok(Handled::Ack)
 }
 

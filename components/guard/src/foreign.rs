@@ -9,9 +9,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 use wasmart_tokens::config::TrustedIssuer;
 use wasmart_tokens::foreign::{Access, Fault, access};
-use wasmart_tokens::keys::{FRESH_SECONDS, PublicKeys, parse};
+use wasmart_tokens::keys::{PublicKeys, parse_published};
 use wasmart_tokens::notes::{self, IssuerKeys, Seen, Who};
 use wasmart_tokens::{account_of, digest};
+
+/// Seconds after which an instance looks again which keys auth has found. What an issuer has withdrawn is to end soon.
+const FRESH_SECONDS: u64 = 10;
 
 /// An issuer's keys as this instance knows them.
 #[derive(Clone)]
@@ -36,7 +39,7 @@ pub struct Verified {
 /// for its key, unless this is the `last` try.
 pub async fn verify(
     token: &str,
-    issuer: &TrustedIssuer,
+    (issuer, mark): &(TrustedIssuer, String),
     known: &Known,
     now: u64,
     last: bool,
@@ -60,7 +63,32 @@ pub async fn verify(
     })?;
     let account = account_of(&issuer.issuer, &access.person.subject);
     let who = who(known, &account).await?;
-    Ok(verified(issuer, access, who))
+    let key = keys(&issuer.issuer, known, now, FRESH_SECONDS).await?;
+    let by = VerifiedBy::Issuer {
+        issuer: issuer.issuer.clone(),
+        entry: mark.clone(),
+        key: key.mark(&access.key).unwrap_or_default().to_owned(),
+        kid: access.key.clone(),
+    };
+    Ok(verified(issuer, access, who, by, now))
+}
+
+/// Whether an issuer still publishes a key, known by its `kid` and its mark.
+pub async fn has_key(
+    issuer: &str,
+    (kid, mark): (&str, &str),
+    known: &Known,
+    now: u64,
+) -> Result<bool, StoreError> {
+    let keys = keys(issuer, known, now, FRESH_SECONDS).await?;
+    Ok(keys.mark(kid) == Some(mark))
+}
+
+impl Keys {
+    fn mark(&self, kid: &str) -> Option<&str> {
+        let key = self.keys.as_ref()?.get(kid)?;
+        Some(&key.mark)
+    }
 }
 
 /// Leaves word for auth, which makes the account where there is none, and can then revoke the token.
@@ -92,7 +120,13 @@ async fn who(known: &Known, account: &str) -> Result<Who, Denial> {
     }
 }
 
-fn verified(issuer: &TrustedIssuer, access: Access, who: Who) -> Verified {
+fn verified(
+    issuer: &TrustedIssuer,
+    access: Access,
+    who: Who,
+    by: VerifiedBy,
+    now: u64,
+) -> Verified {
     let mut roles = access.roles;
     // What an administrator here has given counts beside what the issuer says.
     if !who.role.is_empty() && !roles.contains(&who.role) {
@@ -108,18 +142,17 @@ fn verified(issuer: &TrustedIssuer, access: Access, who: Who) -> Verified {
         email: person.email.clone(),
         username: person.username.clone(),
     };
+    let claims = Claims {
+        subject: who.account,
+        token_id: access.token_id,
+        roles,
+        // What the account is called here, auth knows. What the issuer says may be the name of somebody else here.
+        email: None,
+        username: None,
+        expires_at: person.expires_at,
+    };
     Verified {
-        entry: Entry {
-            claims: Claims {
-                subject: who.account,
-                token_id: access.token_id,
-                roles,
-                email: person.email,
-                username: person.username,
-                expires_at: person.expires_at,
-            },
-            by: VerifiedBy::Issuer(issuer.issuer.clone()),
-        },
+        entry: Entry::new(claims, by, now),
         seen,
     }
 }
@@ -152,7 +185,7 @@ async fn keys(issuer: &str, known: &Known, now: u64, age: u64) -> Result<Keys, S
     let keys = Keys {
         asked_at,
         since: now,
-        keys: found.and_then(|found| parse(&found.jwks.to_string()).ok().map(Arc::new)),
+        keys: found.and_then(|found| parse_published(&found.jwks.to_string()).ok().map(Arc::new)),
     };
     cache(|all| all.insert(issuer.to_owned(), keys.clone()));
     Ok(keys)

@@ -2,10 +2,12 @@
 
 use crate::Denial;
 use crate::known::VerifiedBy;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use wasmart_printable::one_line;
 use wasmart_tokens::config::{TrustedIssuer, trusted_issuers};
-use wasmart_tokens::keys::{FRESH_SECONDS, PublicKeys, parse};
+use wasmart_tokens::digest;
+use wasmart_tokens::keys::{FRESH_SECONDS, PublicKey, PublicKeys, parse};
 
 /// What a token must match.
 pub struct Trust {
@@ -13,8 +15,10 @@ pub struct Trust {
     pub keys: PublicKeys,
     pub issuer: String,
     pub audience: String,
-    /// Others whose tokens are let in.
-    pub others: Vec<TrustedIssuer>,
+    /// Others whose tokens are let in, each with the mark of its entry.
+    others: Vec<(TrustedIssuer, String)>,
+    /// For each of our keys, what tells it, our issuer and our audience from what may come later.
+    marks: HashMap<String, String>,
 }
 
 /// What this instance trusts, and since when, in seconds.
@@ -31,18 +35,49 @@ impl Trust {
         Trust::at_most(1, now).await
     }
 
-    /// Whether what a token was verified by is still trusted.
-    pub fn covers(&self, by: &VerifiedBy) -> bool {
-        match by {
-            VerifiedBy::Key(kid) => self.keys.contains_key(kid),
-            VerifiedBy::Issuer(issuer) => self.other(issuer).is_some(),
+    pub fn new(
+        keys: PublicKeys,
+        issuer: String,
+        audience: String,
+        others: Vec<TrustedIssuer>,
+    ) -> Trust {
+        let mark = |key: &PublicKey| digest(&format!("{issuer}\n{audience}\n{}", key.mark));
+        let marks = keys.iter().map(|(kid, key)| (kid.clone(), mark(key)));
+        let marked = |other: TrustedIssuer| {
+            let mark = other.mark();
+            (other, mark)
+        };
+        Trust {
+            marks: marks.collect(),
+            others: others.into_iter().map(marked).collect(),
+            keys,
+            issuer,
+            audience,
         }
     }
 
-    /// Another issuer, if it is trusted. Ours is never another one.
-    pub fn other(&self, issuer: &str) -> Option<&TrustedIssuer> {
+    /// What a token is verified by that is signed with this key of ours.
+    pub fn ours(&self, kid: String) -> VerifiedBy {
+        let mark = self.marks.get(&kid).cloned().unwrap_or_default();
+        VerifiedBy::Ours { kid, mark }
+    }
+
+    /// Whether what a token was verified by is still trusted, as far as the variables say. Another issuer's key is
+    /// looked for in `foreign`.
+    pub fn covers(&self, by: &VerifiedBy) -> bool {
+        match by {
+            VerifiedBy::Ours { kid, mark } => self.marks.get(kid) == Some(mark),
+            VerifiedBy::Issuer { issuer, entry, .. } => {
+                let other = self.other(issuer);
+                other.is_some_and(|(_, mark)| mark == entry)
+            }
+        }
+    }
+
+    /// Another issuer, if it is trusted, with the mark of its entry. Ours is never another one.
+    pub fn other(&self, issuer: &str) -> Option<&(TrustedIssuer, String)> {
         let mut others = self.others.iter();
-        others.find(|other| other.issuer == issuer && issuer != self.issuer)
+        others.find(|(other, _)| other.issuer == issuer && issuer != self.issuer)
     }
 
     /// A set that can't be read does not take away what is known; where nothing is, it is a fault of the
@@ -67,12 +102,12 @@ impl Trust {
     }
 
     async fn read() -> Result<Trust, Denial> {
-        Ok(Trust {
-            keys: parse(&variable("jwks").await?).map_err(Denial::Unavailable)?,
-            issuer: variable("issuer").await?,
-            audience: variable("audience").await?,
-            others: others().await,
-        })
+        Ok(Trust::new(
+            parse(&variable("jwks").await?).map_err(Denial::Unavailable)?,
+            variable("issuer").await?,
+            variable("audience").await?,
+            others().await,
+        ))
     }
 }
 

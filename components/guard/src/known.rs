@@ -1,6 +1,6 @@
 //! What the key-value store knows of tokens. The key layout is shared with `components/auth`, which
-//! revokes and sweeps: `t:` + SHA-256 of a token → its claims, `r:` + `jti` → revoked. What concerns other
-//! issuers is in `wasmart_tokens::notes`.
+//! revokes and sweeps: `t:` + SHA-256 of a token → what it was verified to say and by what, `r:` + `jti` → revoked.
+//! What concerns other issuers is in `wasmart_tokens::notes`.
 
 use crate::Claims;
 use serde::de::DeserializeOwned;
@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use spin_sdk::key_value::{Error, Store};
 use std::sync::OnceLock;
 use wasmart_tokens::digest;
+use wasmart_tokens::notes::TOLD;
 
 /// The store can't be read or written; nobody is let through then.
 pub type StoreError = Error;
@@ -15,20 +16,45 @@ pub type StoreError = Error;
 /// Opened once in the life of an instance: every request asks it.
 static STORE: OnceLock<Store> = OnceLock::new();
 
-/// A token that was verified before.
+/// Seconds for which a token that was verified is believed; then it is verified again.
+const BELIEVED_SECONDS: u64 = 300;
+
+/// A token that was verified before. Of whom it is about only the id is kept: a store may hold on to the bytes of
+/// what was deleted.
 #[derive(Clone, Deserialize, Serialize)]
 pub struct Entry {
     pub claims: Claims,
     pub by: VerifiedBy,
+    /// Until when it is believed, in seconds since the Unix epoch.
+    until: u64,
 }
 
-/// What a token is worth nothing without.
+/// What a token is worth nothing without. The marks tell a key, and whom it is trusted for, from what may come later
+/// under the same name.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub enum VerifiedBy {
-    /// A key of ours, by its `kid`.
-    Key(String),
-    /// Another issuer.
-    Issuer(String),
+    /// A key of ours.
+    Ours { kid: String, mark: String },
+    /// A key of another issuer, and the entry of `trusted_issuers`.
+    Issuer {
+        issuer: String,
+        entry: String,
+        kid: String,
+        key: String,
+    },
+}
+
+impl Entry {
+    /// To be believed from `now` on for a while.
+    pub fn new(claims: Claims, by: VerifiedBy, now: u64) -> Entry {
+        let until = claims.expires_at.min(now + BELIEVED_SECONDS);
+        Entry { claims, by, until }
+    }
+
+    /// Whether it is still believed. An end that lies further ahead was set before a clock was set back.
+    pub fn is_believed(&self, now: u64) -> bool {
+        (now + 1..=now + BELIEVED_SECONDS).contains(&self.until)
+    }
 }
 
 /// One token's place in the store.
@@ -58,12 +84,26 @@ impl Known {
     }
 
     pub async fn remember(&self, entry: &Entry) -> Result<(), StoreError> {
-        let entry = serde_json::to_vec(entry).map_err(|error| Error::Other(error.to_string()))?;
+        let claims = Claims {
+            email: None,
+            username: None,
+            ..entry.claims.clone()
+        };
+        let entry = Entry {
+            claims,
+            ..entry.clone()
+        };
+        let entry = serde_json::to_vec(&entry).map_err(|error| Error::Other(error.to_string()))?;
         self.store.set(&self.key, entry).await
     }
 
     pub async fn forget(&self) -> Result<(), StoreError> {
         self.store.delete(&self.key).await
+    }
+
+    /// Whether auth has told this store which tokens are revoked.
+    pub async fn is_told(&self) -> Result<bool, StoreError> {
+        self.store.exists(TOLD).await
     }
 
     pub async fn is_revoked(&self, token_id: &str) -> Result<bool, StoreError> {

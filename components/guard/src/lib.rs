@@ -12,7 +12,7 @@ mod token;
 mod token_tests;
 
 use keys::Trust;
-use known::{Entry, Known, StoreError};
+use known::{Entry, Known, StoreError, VerifiedBy};
 use std::time::{SystemTime, UNIX_EPOCH};
 use token::Fault;
 use wasmart_tokens::config::TrustedIssuer;
@@ -51,18 +51,34 @@ async fn authorize(header: Option<&str>, last: bool) -> Result<Claims, Denial> {
     let trust = Trust::get(now).await?;
     match known.entry().await? {
         Some(entry) if entry.claims.expires_at <= now => Err(Denial::Expired),
-        // A key that is retired before its time takes its tokens along.
-        Some(entry) if trust.covers(&entry.by) => Ok(entry.claims),
+        Some(entry) if holds(&entry, &trust, &known, now).await? => Ok(match entry.by {
+            VerifiedBy::Ours { .. } => token::with_names(token, entry.claims),
+            VerifiedBy::Issuer { .. } => entry.claims,
+        }),
         _ => {
             let issuer = wasmart_tokens::foreign::issuer(token);
             match issuer.and_then(|issuer| trust.other(&issuer)) {
                 Some(other) => admit_foreign(token, other, &known, now, last).await,
                 None => {
                     let entry = verify(token, &trust, now).await?;
-                    admit(&known, entry, now).await
+                    admit(&known, entry, now, last).await
                 }
             }
         }
+    }
+}
+
+/// Whether a token that was verified before would be again: a key that is withdrawn takes its tokens along, and so
+/// does another issuer's entry that has been changed or taken out.
+async fn holds(entry: &Entry, trust: &Trust, known: &Known, now: u64) -> Result<bool, StoreError> {
+    if !entry.is_believed(now) || !trust.covers(&entry.by) {
+        return Ok(false);
+    }
+    match &entry.by {
+        VerifiedBy::Ours { .. } => Ok(true),
+        VerifiedBy::Issuer {
+            issuer, kid, key, ..
+        } => foreign::has_key(issuer, (kid.as_str(), key.as_str()), known, now).await,
     }
 }
 
@@ -78,14 +94,14 @@ async fn verify(token: &str, trust: &Trust, now: u64) -> Result<Entry, Denial> {
 /// the token is being remembered.
 async fn admit_foreign(
     token: &str,
-    issuer: &TrustedIssuer,
+    issuer: &(TrustedIssuer, String),
     known: &Known,
     now: u64,
     last: bool,
 ) -> Result<Claims, Denial> {
     let verified = foreign::verify(token, issuer, known, now, last).await?;
     foreign::note(&verified, token).await?;
-    let claims = admit(known, verified.entry.clone(), now).await?;
+    let claims = admit(known, verified.entry.clone(), now, last).await?;
     if foreign::is_barred(&verified, known).await? {
         known.forget().await?;
         return Err(Denial::Revoked);
@@ -94,7 +110,14 @@ async fn admit_foreign(
 }
 
 /// Lets a verified token in, unless it was revoked, and remembers it.
-async fn admit(known: &Known, entry: Entry, now: u64) -> Result<Claims, Denial> {
+async fn admit(known: &Known, entry: Entry, now: u64, last: bool) -> Result<Claims, Denial> {
+    if !known.is_told().await? {
+        // A new store, or one that was lost: auth tells it in a moment which tokens are revoked.
+        return Err(match last {
+            true => Denial::Unavailable("nobody has told which tokens are revoked".into()),
+            false => Denial::Pending,
+        });
+    }
     if known.is_revoked(&entry.claims.token_id).await? {
         return Err(Denial::Revoked);
     }

@@ -6,7 +6,7 @@
 
 use crate::Claims;
 use crate::keys::Trust;
-use crate::known::{Entry, VerifiedBy};
+use crate::known::Entry;
 use jwt_simple::JWTError;
 use jwt_simple::prelude::{Duration, NoCustomClaims, RSAPublicKeyLike, VerificationOptions};
 use serde::Deserialize;
@@ -78,12 +78,29 @@ pub fn verify(token: &str, trust: &Trust, now: u64) -> Result<Entry, Fault> {
         artificial_time: Some(Duration::from_secs(now)),
         ..VerificationOptions::default()
     };
-    key.verify_token::<NoCustomClaims>(token, Some(options))
+    key.rsa
+        .verify_token::<NoCustomClaims>(token, Some(options))
         .map_err(fault)?;
-    Ok(Entry {
-        claims: claims(object(payload).ok_or(Fault::Invalid)?, now)?,
-        by: VerifiedBy::Key(header.kid),
-    })
+    let claims = claims(object(payload).ok_or(Fault::Invalid)?, now)?;
+    Ok(Entry::new(claims, trust.ours(header.kid), now))
+}
+
+/// Adds the names that a token of ours says, which are not kept with what is remembered of it.
+pub fn with_names(token: &str, claims: Claims) -> Claims {
+    #[derive(Deserialize)]
+    struct Names {
+        email: Option<String>,
+        preferred_username: Option<String>,
+    }
+    let names = segments(token).and_then(|[_, payload, _]| object::<Names>(payload));
+    match names {
+        Some(names) => Claims {
+            email: names.email,
+            username: names.preferred_username,
+            ..claims
+        },
+        None => claims,
+    }
 }
 
 /// Checks what the library leaves open: that nothing is missing, and that a token ends at its `exp`.

@@ -19,12 +19,8 @@ static PAIR: LazyLock<RS256KeyPair> =
 static TRUST: LazyLock<Trust> = LazyLock::new(|| {
     let mut jwk: Value = serde_json::from_str(&PAIR.public_key().to_jwk()).expect("a JWK");
     jwk["kid"] = json!("k1");
-    Trust {
-        keys: parse(&json!({"keys": [jwk]}).to_string()).expect("a key set"),
-        issuer: "http://issuer".into(),
-        audience: "wasmart".into(),
-        others: vec![],
-    }
+    let keys = parse(&json!({"keys": [jwk]}).to_string()).expect("a key set");
+    Trust::new(keys, "http://issuer".into(), "wasmart".into(), vec![])
 });
 
 fn header() -> Value {

@@ -34,6 +34,10 @@ static SERVICE: Service = Service {
             sql: include_str!("../migrations/0003_mails.sql"),
         },
         Migration {
+            version: 4,
+            sql: include_str!("../migrations/0004_gone.sql"),
+        },
+        Migration {
             version: 5,
             sql: OPERATOR_ACTIONS,
         },

@@ -6,6 +6,7 @@ use wasmart_contracts::messages::{
     AccountDeleted, DepositNotice, OrderNotice, PasswordChanged, PasswordForgotten,
 };
 use wasmart_service::db::Tx;
+use wasmart_service::dead_letters;
 use wasmart_service::inbox::{Handled, Handler, Refusal};
 
 pub struct Notices;
@@ -37,6 +38,7 @@ impl Handler for Notices {
                 let user_id = event.payload::<AccountDeleted>()?.user_id;
                 store::forget(tx, &user_id).await?;
                 mails::forget(tx, &user_id).await?;
+                dead_letters::forget(tx, &user_id).await?;
             }
             other => return Err(Refusal::Poison(format!("{other} is not for notifications"))),
         }

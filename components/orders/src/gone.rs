@@ -11,7 +11,7 @@ use wasmart_service::db::{Db, DbError, Tx};
 use wasmart_service::guard;
 use wasmart_service::http::Problem;
 use wasmart_service::inbox::Refusal;
-use wasmart_service::{idempotency, outbox};
+use wasmart_service::{dead_letters, idempotency, outbox};
 
 /// Takes in that an account is deleted; safe to repeat.
 pub async fn take_in(tx: &Tx, user: &str) -> Result<(), Refusal> {
@@ -20,7 +20,8 @@ pub async fn take_in(tx: &Tx, user: &str) -> Result<(), Refusal> {
         &[&user, &now_ms()],
     )
     .await?;
-    store::erase_addresses(tx, user).await?;
+    store::erase_personal(tx, user).await?;
+    dead_letters::forget(tx, user).await?;
     // The answers under its keys repeat what its orders said.
     idempotency::forget(tx, user).await?;
     for id in store::cancelable(tx, user).await? {

@@ -57,6 +57,10 @@ static SERVICE: Service = Service {
             version: 6,
             sql: OPERATOR_ACTIONS,
         },
+        Migration {
+            version: 7,
+            sql: include_str!("../migrations/0007_gone.sql"),
+        },
     ],
     commands: &[command::STOCK, command::PAYMENTS],
     channels: &[

@@ -167,10 +167,11 @@ pub async fn set_address(tx: &Tx, order_id: &str, address: Option<&str>) -> Resu
     .await
 }
 
-/// Takes the addresses off a user's orders.
-pub async fn erase_addresses(tx: &Tx, user_id: &str) -> Result<(), DbError> {
+/// Takes the addresses, and the traces of the requests, off a user's orders.
+pub async fn erase_personal(tx: &Tx, user_id: &str) -> Result<(), DbError> {
     tx.execute(
-        "UPDATE orders SET address = NULL WHERE user_id = ? AND address IS NOT NULL",
+        "UPDATE orders SET address = NULL, traceparent = NULL
+         WHERE user_id = ? AND (address IS NOT NULL OR traceparent IS NOT NULL)",
         &[&user_id],
     )
     .await

@@ -4,8 +4,8 @@ use crate::store;
 use wasmart_contracts::envelope::Event;
 use wasmart_contracts::messages::{AccountDeleted, AccountRegistered};
 use wasmart_service::db::Tx;
-use wasmart_service::idempotency;
 use wasmart_service::inbox::{Handled, Handler, Refusal};
+use wasmart_service::{dead_letters, idempotency};
 
 pub struct Accounts;
 
@@ -20,6 +20,7 @@ impl Handler for Accounts {
                 store::delete(tx, &user_id).await?;
                 // The answers under its keys repeat what its profile said.
                 idempotency::forget(tx, &user_id).await?;
+                dead_letters::forget(tx, &user_id).await?;
             }
             other => return Err(Refusal::Poison(format!("{other} is not for users"))),
         }

@@ -37,6 +37,10 @@ static SERVICE: Service = Service {
             version: 5,
             sql: OPERATOR_ACTIONS,
         },
+        Migration {
+            version: 6,
+            sql: include_str!("../migrations/0006_gone.sql"),
+        },
     ],
     commands: &[],
     channels: &["accounts"],

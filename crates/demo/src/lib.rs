@@ -77,7 +77,7 @@ pub enum DemoError {
 pub fn seed(base: &str, admin_email: &str, admin_password: &str) -> Result<(), DemoError> {
     let shop = Shop {
         base: base.trim_end_matches('/').to_owned(),
-        agent: Agent::new_with_config(Agent::config_builder().http_status_as_error(false).build()),
+        agent: agent(),
     };
     let login = json!({"login": admin_email, "password": admin_password});
     let admin = shop.post("/api/v1/auth/login", None, &login, &[200])?;
@@ -101,6 +101,13 @@ pub fn seed(base: &str, admin_email: &str, admin_password: &str) -> Result<(), D
         }
     }
     Ok(())
+}
+
+/// A client for a shop of one's own. It goes there directly and nowhere else: a proxy of the environment
+/// (`HTTP_PROXY` and the like), or a redirect, would show passwords and the shared secret to somebody else.
+pub fn agent() -> Agent {
+    let config = Agent::config_builder().http_status_as_error(false);
+    Agent::new_with_config(config.proxy(None).max_redirects(0).build())
 }
 
 struct Shop {

@@ -29,6 +29,17 @@ impl Files {
     }
 }
 
+/// Takes the folder and its files from everybody but their owner. A volume on which that can't be done, as one
+/// that is read-only, is good all the same.
+pub(crate) fn close(folder: &Path) {
+    if !wasmart_private::holds_more(folder) {
+        wasmart_private::close(folder).ok();
+    }
+    for path in Files::of(folder).all() {
+        wasmart_private::close(path).ok();
+    }
+}
+
 pub(crate) fn read(path: &Path) -> Result<String, KeyError> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(text),

@@ -21,7 +21,6 @@ use error::file;
 use files::{Files, read, write};
 use jwt_simple::prelude::RS256KeyPair;
 use serde_json::{Value, json};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use wasmart_tokens::keys::pem_blocks;
 use wasmart_tokens::{base64url, digest};
@@ -58,9 +57,7 @@ impl KeySet {
         let files = Files::of(folder);
         if !files.all().iter().any(|path| path.exists()) {
             let keys = KeySet::generate();
-            std::fs::create_dir_all(folder).map_err(|e| file(folder, e))?;
-            let mode = std::fs::Permissions::from_mode(0o700);
-            std::fs::set_permissions(folder, mode).map_err(|e| file(folder, e))?;
+            wasmart_private::create_folder(folder).map_err(|e| file(folder, e))?;
             write(&files.public, &keys.jwks)?;
             write(&files.secret, &keys.internal_secret)?;
             write(&files.channels, &keys.channel_keys)?;
@@ -77,6 +74,7 @@ impl KeySet {
     /// # Errors
     /// As [`KeySet::load_or_create`], and [`KeyError::Missing`].
     pub fn load(folder: &Path) -> Result<KeySet, KeyError> {
+        files::close(folder);
         let files = Files::of(folder);
         let keys = KeySet {
             private_pem: read(&files.private)?,
@@ -191,6 +189,30 @@ fn new_key() -> (String, Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).expect("there").permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn files_that_others_may_read_are_mended_when_they_are_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let keys = folder.path().join("keys");
+        KeySet::load_or_create(&keys).expect("made");
+        let files = Files::of(&keys);
+        let all = || files.all().into_iter().chain([keys.as_path()]);
+        for path in all() {
+            let open = mode(path) | 0o044;
+            std::fs::set_permissions(path, Permissions::from_mode(open)).expect("changed");
+        }
+        KeySet::load_or_create(&keys).expect("read");
+        assert_eq!(mode(&keys), 0o700);
+        for path in files.all() {
+            assert_eq!(mode(path), 0o600, "{}", path.display());
+        }
+    }
 
     #[test]
     fn keys_are_made_once_and_read_back() {
@@ -199,9 +221,9 @@ mod tests {
         let made = KeySet::load_or_create(&keys).expect("made");
         let read = KeySet::load_or_create(&keys).expect("read");
         assert_eq!(made.variables(), read.variables());
+        assert_eq!(mode(&keys), 0o700);
         for path in Files::of(&keys).all() {
-            let mode = std::fs::metadata(path).expect("there").permissions().mode();
-            assert_eq!(mode & 0o777, 0o600, "{}", path.display());
+            assert_eq!(mode(path), 0o600, "{}", path.display());
         }
     }
 

@@ -3,7 +3,7 @@
 
 use crate::actor::Actor;
 use crate::clock::rfc3339;
-use crate::db::Db;
+use crate::db::{Db, DbError, Tx};
 use crate::http::{Id, PageQuery, Params, Problem, Routes};
 use crate::inbox::{Handler, take_in_again};
 use crate::{Service, operators};
@@ -22,6 +22,18 @@ struct Letter {
     at: String,
     /// What came; JSON where it is any.
     event: Value,
+}
+
+/// Throws away what was set aside about an account that is gone: it may say whose the account was. What ends the
+/// account, and the commands, which say nothing of that, are still to be taken in.
+pub async fn forget(tx: &Tx, user: &str) -> Result<(), DbError> {
+    tx.execute(
+        "DELETE FROM dead_letters WHERE instr(raw, ?) > 0
+             AND coalesce(CASE WHEN json_valid(raw) THEN json_extract(raw, '$.type') END, '')
+                 NOT IN ('account.deleted', 'account.settled', 'payment.charge', 'payment.refund')",
+        &[&user],
+    )
+    .await
 }
 
 #[derive(Deserialize)]

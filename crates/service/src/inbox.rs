@@ -10,6 +10,7 @@ use crate::db::{Db, DbError, Tx};
 use crate::open::{ACK, open};
 use crate::{Service, clock, new_id, operators};
 use crate::{outbox, trace};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use wasmart_contracts::envelope::{Event, Parsed, Poison};
 use wasmart_contracts::messages::Ack;
@@ -206,15 +207,36 @@ fn poison_of(event: &Event, reason: String) -> Poison {
     }
 }
 
+/// What is kept of an event that is set aside: all but the trace of the request that it came from, which is the
+/// client's, and which nobody would take out when that client's account is deleted.
+fn kept(raw: &str) -> String {
+    let mut event: Value = serde_json::from_str(raw).unwrap_or_default();
+    match event
+        .as_object_mut()
+        .and_then(|event| event.remove("traceparent"))
+    {
+        Some(_) => event.to_string(),
+        None => raw.to_owned(),
+    }
+}
+
+/// Why an event was set aside, without the texts that were in it, as it is logged: serde quotes what it did not expect.
+fn without_quotes(reason: &str) -> String {
+    let parts = reason.split('"').enumerate();
+    let kept = parts.map(|(number, part)| if number % 2 == 0 { part } else { "\"…\"" });
+    kept.collect()
+}
+
 async fn set_aside(tx: &Tx, poison: &Poison, answers: &mut Answers) -> Result<(), DbError> {
+    let reason = without_quotes(&poison.reason);
     tx.execute(
         "INSERT INTO dead_letters (id, event_id, raw, reason, created_at) VALUES (?, ?, ?, ?, ?)
          ON CONFLICT DO NOTHING",
         &[
             &new_id(),
             &poison.id,
-            &poison.raw,
-            &poison.reason,
+            &kept(&poison.raw),
+            &reason,
             &clock::now_ms(),
         ],
     )
@@ -222,7 +244,7 @@ async fn set_aside(tx: &Tx, poison: &Poison, answers: &mut Answers) -> Result<()
     log!(
         "dead letter {}: {}",
         poison.id.as_deref().unwrap_or("without id"),
-        poison.reason
+        reason
     );
     if let (Some(id), Some(source)) = (&poison.id, &poison.source) {
         answers
@@ -276,6 +298,35 @@ impl Answers {
             if let Err(error) = channels::publish(channel, &events).await {
                 log!("an answer is lost and will be asked for again: {error}");
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_says_nothing_of_what_came() {
+        let error = serde_json::from_value::<u64>(Value::from("ann@example.com \\"));
+        let reason = error.expect_err("a text").to_string();
+        assert!(reason.contains("ann@example.com"), "{reason}");
+        let kept = without_quotes(&reason);
+        assert!(!kept.contains("ann"), "{kept}");
+        assert!(
+            kept.contains("invalid type: string \"…\", expected u64"),
+            "{kept}"
+        );
+        let plain = "missing field `user_id`";
+        assert_eq!(without_quotes(plain), plain);
+    }
+
+    #[test]
+    fn what_is_kept_of_an_event_has_no_trace_of_its_request() {
+        let raw = r#"{"id":"1","traceparent":"00-aa-bb-01","data":{"x":1}}"#;
+        assert_eq!(kept(raw), r#"{"data":{"x":1},"id":"1"}"#);
+        for other in [r#"{"id" : "1"}"#, "{nonsense", "[]", ""] {
+            assert_eq!(kept(other), other);
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Which other issuers are trusted, and for what: the variables `trusted_issuers` and `providers`, each a
 //! JSON array. Nothing of it comes from a token or a request.
 
-use serde::{Deserialize, de::DeserializeOwned};
+use crate::digest;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::{BTreeMap, HashSet};
 
 /// Whom access tokens are taken from.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrustedIssuer {
     /// `iss`, to the letter.
@@ -20,6 +21,14 @@ pub struct TrustedIssuer {
     /// The issuer's role to ours. What is not in here counts for nothing.
     #[serde(default)]
     pub role_map: BTreeMap<String, String>,
+}
+
+impl TrustedIssuer {
+    /// Tells the entry from every other one: what was allowed by it is not allowed by a changed one.
+    pub fn mark(&self) -> String {
+        // A struct of texts can be written as JSON, always in one way.
+        digest(&serde_json::to_string(self).unwrap_or_default())
+    }
 }
 
 /// Where users may sign in.
@@ -203,6 +212,28 @@ mod tests {
         ] {
             let fault = providers(&text).err().expect("a fault");
             assert!(fault.contains(word) && !fault.contains("hush"), "{fault}");
+        }
+    }
+
+    #[test]
+    fn an_entry_that_says_anything_else_has_another_mark() {
+        let mark = |members: &str| {
+            let text = format!(r#"[{{"issuer":"https://i",{members}}}]"#);
+            trusted_issuers(&text).expect("fine").remove(0).mark()
+        };
+        let usual = r#""audience":"a","roles":"r","role_map":{"x":"manager","y":"admin"}"#;
+        let in_another_order =
+            r#""role_map":{"y":"admin","x":"manager"},"roles":"r","audience":"a""#;
+        assert_eq!(mark(usual), mark(in_another_order));
+        for other in [
+            r#""audience":"b","roles":"r","role_map":{"x":"manager","y":"admin"}"#,
+            r#""azp":"a","roles":"r","role_map":{"x":"manager","y":"admin"}"#,
+            r#""audience":"a","azp":"a","roles":"r","role_map":{"x":"manager","y":"admin"}"#,
+            r#""audience":"a","roles":"s","role_map":{"x":"manager","y":"admin"}"#,
+            r#""audience":"a","roles":"r","role_map":{"x":"manager","y":"customer"}"#,
+            r#""audience":"a","roles":"r","role_map":{"x":"manager"}"#,
+        ] {
+            assert_ne!(mark(usual), mark(other), "{other}");
         }
     }
 

@@ -15,6 +15,9 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+/// Seconds for which an access token of another issuer is good, whatever its `exp` says.
+pub const LONGEST_SECONDS: u64 = 24 * 60 * 60;
+
 /// Why a token is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -46,6 +49,8 @@ pub struct Access {
     pub person: Person,
     /// The roles of ours that its roles stand for.
     pub roles: Vec<String>,
+    /// The `kid` of the key that it is signed with.
+    pub key: String,
     /// Under what it can be revoked: nothing of the signature is in it, which might be written in two ways.
     pub token_id: String,
 }
@@ -106,12 +111,34 @@ pub fn access(
     {
         return Err(Fault::Invalid);
     }
+    let person = person(&payload)?;
+    let expires_at = end(&payload, person.expires_at, now)?;
     let signed_part = token.rsplit_once('.').map_or(token, |(signed, _)| signed);
     Ok(Access {
-        person: person(&payload)?,
+        person: Person {
+            expires_at,
+            ..person
+        },
         roles: roles(&payload, trusted),
+        key: header.kid,
         token_id: digest(signed_part),
     })
+}
+
+/// When an access token ends here: at its `exp`, and a day after it was given out at the latest. What its issuer
+/// can't take back must not be good for years.
+fn end(payload: &Value, exp: u64, now: u64) -> Result<u64, Fault> {
+    let end = match payload["iat"].as_u64() {
+        Some(given_out_at) => exp.min(given_out_at.saturating_add(LONGEST_SECONDS)),
+        // RFC 9068 asks for `iat`. Without it nobody knows how old a token is.
+        None if exp > now.saturating_add(LONGEST_SECONDS) => return Err(Fault::Invalid),
+        None => exp,
+    };
+    if end <= now {
+        Err(Fault::Expired)
+    } else {
+        Ok(end)
+    }
 }
 
 /// Verifies an id token (OpenID Connect Core 1.0, §3.1.3.7).
@@ -176,7 +203,7 @@ fn signed(
         artificial_time: Some(Duration::from_secs(now)),
         ..VerificationOptions::default()
     };
-    let verified = key.verify_token::<NoCustomClaims>(token, Some(options));
+    let verified = key.rsa.verify_token::<NoCustomClaims>(token, Some(options));
     verified.map_err(|error| match error.downcast_ref() {
         Some(JWTError::TokenHasExpired) => Fault::Expired,
         _ => Fault::Invalid,

@@ -4,7 +4,7 @@ mod id_token;
 
 use crate::base64url;
 use crate::config::{TrustedIssuer, trusted_issuers};
-use crate::foreign::{Access, Expected, Fault, Person, access, id_token, issuer};
+use crate::foreign::{Access, Expected, Fault, LONGEST_SECONDS, Person, access, id_token, issuer};
 use crate::keys::{PublicKeys, parse};
 use jwt_simple::prelude::*;
 use serde_json::{Value, json};
@@ -133,6 +133,23 @@ fn id_with(member: &str, value: Value) -> Result<Person, Fault> {
 }
 
 const REFUSED: Fault = Fault::Invalid;
+
+#[test]
+fn a_token_without_an_end_in_sight_ends_a_day_after_it_was_given_out() {
+    let ten_years = NOW + 315_360_000;
+    let long = |iat: Value| {
+        let payload = set(set(bearer(), "exp", json!(ten_years)), "iat", iat);
+        let access = check(&header(), &payload, &trusted(json!({})));
+        access.map(|access| access.person.expires_at)
+    };
+    assert_eq!(long(json!(NOW)), Ok(NOW + LONGEST_SECONDS));
+    assert_eq!(long(json!(NOW - 1_000)), Ok(NOW - 1_000 + LONGEST_SECONDS));
+    assert_eq!(long(json!(NOW - LONGEST_SECONDS)), Err(Fault::Expired));
+    // How old it is can't be known.
+    assert_eq!(long(Value::Null), Err(REFUSED));
+    let short = with("iat", Value::Null).expect("valid");
+    assert_eq!(short.person.expires_at, NOW + 300);
+}
 
 #[test]
 fn an_access_token_says_who_it_is() {

@@ -4,6 +4,7 @@
 //! so that whoever keeps a copy of the set knows it before it meets its first signature. It is for us
 //! alone, and is not published.
 
+use crate::digest;
 use jwt_simple::prelude::RS256PublicKey;
 use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Decoder};
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,16 @@ pub const CACHE_SECONDS: u64 = 300;
 pub const FRESH_SECONDS: u64 = 60;
 
 /// Public keys by `kid`.
-pub type PublicKeys = HashMap<String, RS256PublicKey>;
+pub type PublicKeys = HashMap<String, PublicKey>;
+
+/// A key, ready to verify with.
+#[derive(Clone, Debug)]
+pub struct PublicKey {
+    /// The key itself.
+    pub rsa: RS256PublicKey,
+    /// Tells it from every other key, also from one that comes later under the same `kid`.
+    pub mark: String,
+}
 
 #[derive(Deserialize)]
 struct KeySet {
@@ -64,18 +74,25 @@ fn is_for_rs256(jwk: &Value) -> bool {
         && is_or_absent("alg", "RS256")
 }
 
-/// The keys of a set, ready to verify with.
+/// The keys of a set that somebody else publishes, ready to verify with. There may be none in it.
 ///
 /// # Errors
-/// As [`read`], and when there is no key in it or one that can't be used.
+/// As [`read`], and when there is one that can't be used.
+pub fn parse_published(jwks: &str) -> Result<PublicKeys, String> {
+    let keys = read(jwks)?.into_iter();
+    keys.map(|key| match public_key(&key) {
+        Ok(public) => Ok((key.kid, public)),
+        Err(error) => Err(format!("jwks, key {}: {error}", key.kid)),
+    })
+    .collect()
+}
+
+/// The keys of our own set, ready to verify with.
+///
+/// # Errors
+/// As [`parse_published`], and when there is no key in it.
 pub fn parse(jwks: &str) -> Result<PublicKeys, String> {
-    let keys: PublicKeys = read(jwks)?
-        .into_iter()
-        .map(|key| match public_key(&key) {
-            Ok(public) => Ok((key.kid, public)),
-            Err(error) => Err(format!("jwks, key {}: {error}", key.kid)),
-        })
-        .collect::<Result<_, _>>()?;
+    let keys = parse_published(jwks)?;
     if keys.is_empty() {
         Err("jwks: no RS256 key in it".to_owned())
     } else {
@@ -83,10 +100,13 @@ pub fn parse(jwks: &str) -> Result<PublicKeys, String> {
     }
 }
 
-fn public_key(key: &RsaKey) -> Result<RS256PublicKey, jwt_simple::Error> {
+fn public_key(key: &RsaKey) -> Result<PublicKey, jwt_simple::Error> {
     let n = Base64UrlSafeNoPadding::decode_to_vec(&key.n, None)?;
     let e = Base64UrlSafeNoPadding::decode_to_vec(&key.e, None)?;
-    RS256PublicKey::from_components(&n, &e)
+    Ok(PublicKey {
+        rsa: RS256PublicKey::from_components(&n, &e)?,
+        mark: digest(&format!("{}\n{}", key.n, key.e)),
+    })
 }
 
 /// Which of these keys signs at `now` (seconds since the Unix epoch): the one that began last, or, where
@@ -126,6 +146,15 @@ mod tests {
             r#"{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB"}]}"#,
         ] {
             assert!(parse(jwks).is_err(), "{jwks}");
+        }
+    }
+
+    #[test]
+    fn a_set_without_a_key_is_an_answer_of_somebody_else() {
+        let none = r#"{"keys":[]}"#;
+        assert!(parse_published(none).is_ok_and(|keys| keys.is_empty()));
+        for nonsense in ["", "[]", "{}", r#"{"keys":7}"#] {
+            assert!(parse_published(nonsense).is_err(), "{nonsense}");
         }
     }
 

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension};
 
+use crate::private_files::prepare;
 use crate::runtime_config::Place;
-use crate::sqlite::{connect, create_folder};
+use crate::sqlite::connect;
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS spin_key_value (
     store TEXT NOT NULL,
@@ -35,17 +36,18 @@ impl FileStore {
         let connect = || match place {
             Place::Memory => connect(None),
             Place::File(path) => {
-                create_folder(path)
+                prepare(path)
                     .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
                 connect(Some(path))
             }
         };
         let writer = connect()?;
         writer.busy_timeout(BUSY)?;
-        // With the log, a write neither blocks readers nor waits for the disk each time: a power cut may
-        // take the last moments, a crash of the process nothing.
+        // With the log, a write does not block readers.
         let _: String = writer.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
-        writer.execute_batch("PRAGMA synchronous = NORMAL")?;
+        // As in Spin: what has been written is there after a power cut. A component may have written down
+        // elsewhere that it is here, as that a token is revoked.
+        writer.execute_batch("PRAGMA synchronous = FULL")?;
         writer.execute_batch(CREATE)?;
         let writer = Arc::new(Mutex::new(writer));
         let readers = match place {
@@ -146,6 +148,21 @@ mod tests {
     fn values_are_kept_in_memory_and_in_a_file() {
         check(&Place::Memory);
         check(&Place::File(crate::test_folder("kv").join("deep/er/kv.db")));
+    }
+
+    #[test]
+    fn what_has_been_written_survives_the_loss_of_power() {
+        let place = Place::File(crate::test_folder("kv").join("durable.db"));
+        let store = FileStore::open("a", &place).unwrap();
+        let pragma = |name: &str| -> i64 {
+            let sql = format!("PRAGMA {name}");
+            lock(&store.writer)
+                .query_row(&sql, [], |row| row.get(0))
+                .unwrap()
+        };
+        // FULL: each commit waits until it is on the disk (https://www.sqlite.org/pragma.html#pragma_synchronous).
+        assert_eq!(pragma("synchronous"), 2);
+        assert_eq!(pragma("secure_delete"), 1);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 mod code;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ pub(crate) struct Plan {
     pub ticks: Vec<TickPlan>,
     /// The resolved `application.trigger.redis.address`.
     pub redis_address: Option<String>,
+    /// The files of databases and stores.
+    pub files: Vec<PathBuf>,
 }
 
 /// One component with everything it may use.
@@ -82,6 +84,7 @@ pub(crate) fn plan(
         subscriptions: planner.subscriptions(redis_address.as_deref()),
         ticks: planner.ticks(),
         redis_address,
+        files: config.files().map(Path::to_owned).collect(),
     }
 }
 

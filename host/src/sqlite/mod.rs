@@ -9,7 +9,7 @@ mod query;
 mod session;
 mod turn;
 
-pub(crate) use connect::{connect, create_folder};
+pub(crate) use connect::{connect, empty_log};
 pub(crate) use pool::Database;
 pub(crate) use session::Session;
 pub(crate) use turn::Writers;

@@ -10,15 +10,16 @@ use std::time::Instant;
 use rusqlite::Connection;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 
-use super::connect::{connect, create_folder};
+use super::connect::connect;
 use super::pace::Pace;
 use super::session::Session;
 use super::turn::Writers;
 use crate::limits::{IDLE_CONNECTIONS, SQL_STEPS_PER_CHECK, STATEMENT_CACHE, STATEMENT_TIMEOUT};
+use crate::private_files::prepare;
 use crate::runtime_config::Place;
 
 /// Settings that a guest makes anew with every handle; the rest would surprise the next holder.
-const REPEATED_PRAGMAS: [&str; 12] = [
+const REPEATED_PRAGMAS: [&str; 13] = [
     "busy_timeout",
     "cache_size",
     "foreign_keys",
@@ -26,6 +27,7 @@ const REPEATED_PRAGMAS: [&str; 12] = [
     "journal_size_limit",
     "mmap_size",
     "optimize",
+    "secure_delete",
     "synchronous",
     "table_info",
     "temp_store",
@@ -81,7 +83,7 @@ impl Database {
         let fault = |error: &dyn std::fmt::Display| {
             format!("database {} cannot be opened: {error}", path.display())
         };
-        create_folder(path).map_err(|error| fault(&error))?;
+        prepare(path).map_err(|error| fault(&error))?;
         let link = self.connect().map_err(|error| fault(&error))?;
         link.connection
             .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))

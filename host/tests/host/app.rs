@@ -148,7 +148,7 @@ impl App {
             .unwrap_or_else(|error| panic!("{error}"));
         Running {
             host,
-            client: reqwest::Client::new(),
+            client: reqwest::Client::builder().no_proxy().build().unwrap(),
             app: self,
         }
     }

@@ -110,6 +110,7 @@ async fn an_application_may_call_itself_when_allowed() {
 async fn http_2_with_prior_knowledge_is_served_on_the_same_port() {
     let app = App::new("").start().await;
     let client = reqwest::Client::builder()
+        .no_proxy()
         .http2_prior_knowledge()
         .build()
         .unwrap();

@@ -7,7 +7,7 @@ use wasmart_service::clock;
 use wasmart_service::http::Problem;
 use wasmart_tokens::config::Provider;
 use wasmart_tokens::foreign::{Expected, Fault, Person, id_token};
-use wasmart_tokens::keys::parse;
+use wasmart_tokens::keys::parse_published;
 use wasmart_tokens::notes::{Found, Metadata};
 
 /// Asks for the tokens and verifies the id token. The provider's access token is of no further use.
@@ -27,7 +27,7 @@ pub async fn exchange(
         access_token: answer["access_token"].as_str(),
     };
     let verify = |found: &Found| {
-        let keys = parse(&found.jwks.to_string()).map_err(|_| Fault::UnknownKey)?;
+        let keys = parse_published(&found.jwks.to_string()).map_err(|_| Fault::UnknownKey)?;
         let now = u64::try_from(clock::now_ms() / 1000).unwrap_or_default();
         id_token(token, &keys, &expected, now)
     };

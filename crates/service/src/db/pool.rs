@@ -36,6 +36,8 @@ pub(super) async fn take(service: &Service, durability: Durability) -> Result<Db
         "PRAGMA busy_timeout = 5000",
         &format!("PRAGMA synchronous = {synchronous}"),
         "PRAGMA foreign_keys = ON",
+        // What is deleted is overwritten: a deleted account must not be readable in the file.
+        "PRAGMA secure_delete = ON",
     ] {
         db.run(pragma, vec![]).await.ok();
     }

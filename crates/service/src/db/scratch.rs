@@ -51,6 +51,7 @@ impl Scratch {
             "PRAGMA busy_timeout = 1000",
             "PRAGMA journal_mode = WAL",
             "PRAGMA synchronous = OFF",
+            "PRAGMA secure_delete = ON",
         ] {
             run_beside_others(&connection, pragma, vec![]).await.ok();
         }

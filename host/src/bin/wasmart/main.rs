@@ -12,6 +12,7 @@ mod verify;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use rustix::fs::Mode;
 
 #[derive(Parser)]
 #[command(
@@ -41,6 +42,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    // Whatever a command writes, keys above all, is for the one who runs it.
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let done = |result: anyhow::Result<()>| result.map(|()| ExitCode::SUCCESS);
     let result = match Arguments::parse().command {
         Command::Up(up) => done(up.run()),

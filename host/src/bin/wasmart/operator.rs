@@ -67,8 +67,11 @@ impl Shop {
         )
     }
 
+    /// Directly, whatever the environment says of proxies (`HTTP_PROXY` and the like), and to no other place:
+    /// neither a proxy nor the target of a redirect may see the shared secret.
     fn agent(&self) -> Agent {
-        Agent::new_with_config(Agent::config_builder().http_status_as_error(false).build())
+        let config = Agent::config_builder().http_status_as_error(false);
+        Agent::new_with_config(config.proxy(None).max_redirects(0).build())
     }
 
     fn secret(&self) -> anyhow::Result<String> {

@@ -1,5 +1,5 @@
 //! A real Envoy in front of a service, with the configuration that `deploy/envoy/` has. Skipped where
-//! there is no `envoy` on the PATH.
+//! there is no `envoy` on the PATH; what the configuration must say is looked for in any case.
 
 use crate::harness::app::Address;
 use crate::harness::redis::free_port;
@@ -15,6 +15,62 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
+
+/// The configuration as it is handed out.
+fn sample() -> String {
+    let path = workspace::root().join("deploy/envoy/envoy.yaml");
+    std::fs::read_to_string(path).expect("the configuration")
+}
+
+/// The lines below the one line that is `name`, as far as they are indented more; without comments.
+fn below<'a>(config: &'a str, name: &str) -> Vec<&'a str> {
+    let depth = |line: &str| line.len() - line.trim_start().len();
+    let lines = config
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('#'));
+    let mut lines = lines.skip_while(|line| line.trim_start() != name);
+    let first = lines.next().unwrap_or_else(|| panic!("no {name}"));
+    let inner = lines.take_while(|line| depth(line) > depth(first));
+    inner.map(str::trim_start).collect()
+}
+
+#[test]
+fn the_sample_leaves_no_way_to_send_an_identity_along() {
+    let config = sample();
+    let manager = below(
+        &config,
+        "- name: envoy.filters.network.http_connection_manager",
+    );
+    for says in [
+        "headers_with_underscores_action: REJECT_REQUEST",
+        "normalize_path: true",
+        "merge_slashes: true",
+        "path_with_escaped_slashes_action: REJECT_REQUEST",
+        "use_remote_address: true",
+    ] {
+        let count = manager.iter().filter(|line| **line == says).count();
+        assert_eq!(count, 1, "{says}");
+    }
+    let options = below(&config, "common_http_protocol_options:");
+    assert_eq!(options, ["headers_with_underscores_action: REJECT_REQUEST"]);
+    let removed = below(&config, "early_header_mutation_extensions:");
+    let replaced = below(&config, "allowed_upstream_headers:");
+    for field in ["x-user-id", "x-user-roles", "x-user-email", "x-user-name"] {
+        assert!(removed.contains(&&*format!("- remove: {field}")), "{field}");
+        assert!(replaced.contains(&&*format!("- exact: {field}")), "{field}");
+    }
+    assert!(removed.contains(&"- remove: x-internal-secret"));
+    let filter = below(&config, "- name: envoy.filters.http.ext_authz");
+    assert!(filter.contains(&"failure_mode_allow: false"));
+    // After ext_authz these would take away, or add to, what the shop has said.
+    for late in [
+        "request_headers_to_remove",
+        "request_headers_to_add",
+        "allowed_upstream_headers_to_append",
+    ] {
+        assert!(!manager.iter().any(|line| line.starts_with(late)), "{late}");
+    }
+}
 
 /// A running Envoy.
 struct Envoy {
@@ -37,8 +93,7 @@ impl Envoy {
             println!("SKIPPED: {}: no envoy on the PATH", module_path!());
             return None;
         }
-        let path = workspace::root().join("deploy/envoy/envoy.yaml");
-        let mut config = std::fs::read_to_string(path).expect("the configuration");
+        let mut config = sample();
         let port = free_port();
         for (usual, own) in [(8080, port), (3000, shop), (9000, service)] {
             let usual = format!("port_value: {usual} ");
@@ -145,7 +200,7 @@ async fn a_real_envoy_lets_pass_who_the_shop_knows() {
         ("GET", "/nowhere/deep/path?limit=5&cursor=%2F"),
         ("POST", "/nowhere"),
         ("PATCH", "/nowhere/%D1%87%D0%B0%D0%B9"),
-        ("DELETE", "/nowhere//x"),
+        ("DELETE", "/nowhere/x"),
     ] {
         let mut request = ann_there.request(method, path).body("the body");
         for field in ["x-user-id", "x-user-roles", "x-user-email", "x-user-name"] {
@@ -166,6 +221,13 @@ async fn a_real_envoy_lets_pass_who_the_shop_knows() {
             assert_eq!(seen["fields"][field], json!([value]), "{field}: {seen}");
         }
     }
+    let before = count.load(Ordering::Relaxed);
+    for field in ["x_user_id", "x_user-roles", "X_User_Id"] {
+        let request = ann_there.request("GET", "/nowhere").header(field, "admin");
+        let answer = ann_there.send_unchecked(request).await;
+        assert_eq!(answer.status, 400, "{field}: {answer}");
+    }
+    assert_eq!(count.load(Ordering::Relaxed), before);
     ann.send(ann.request("POST", "/auth/logout"))
         .await
         .expect(204);

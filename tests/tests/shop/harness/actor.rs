@@ -37,7 +37,7 @@ impl Actor {
     /// Nobody in particular.
     pub fn anonymous(address: &Address) -> Actor {
         Actor {
-            client: Client::new(),
+            client: crate::harness::client(),
             address: address.clone(),
             from: None,
             id: String::new(),

@@ -156,6 +156,19 @@ impl App {
         self.run().await;
     }
 
+    /// As [`App::restart`], with other values for some of the variables.
+    pub async fn restart_with(&mut self, variables: &[(&str, &str)]) {
+        self.close().await;
+        let changed =
+            |(name, _): &(String, String)| !variables.iter().any(|(other, _)| other == name);
+        self.setting.variables.retain(changed);
+        let owned = variables
+            .iter()
+            .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
+        self.setting.variables.extend(owned);
+        self.run().await;
+    }
+
     async fn close(&mut self) {
         if let Some(running) = self.running.take() {
             running.stop().await;

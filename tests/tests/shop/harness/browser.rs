@@ -16,7 +16,9 @@ pub struct Browser {
 impl Browser {
     /// A fresh one.
     pub fn new(shop: &Address) -> Browser {
-        let client = Client::builder().redirect(redirect::Policy::none());
+        let client = Client::builder()
+            .no_proxy()
+            .redirect(redirect::Policy::none());
         Browser {
             client: client.build().expect("a client"),
             shop: shop.clone(),

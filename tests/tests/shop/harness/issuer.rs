@@ -39,6 +39,7 @@ struct Inner {
 pub struct Behaviour {
     keys: Vec<(String, RS256KeyPair)>,
     codes: HashMap<String, HashMap<String, String>>,
+    published: bool,
     /// Who signs in: members of the id token.
     pub person: Value,
     /// Members that take the place of others in the id token; null takes one away.
@@ -68,6 +69,7 @@ impl Issuer {
         let state = Mutex::new(Behaviour {
             keys: vec![new_key("key-1")],
             codes: HashMap::new(),
+            published: true,
             person: json!({"sub": "u-1", "email": "ann@example.com", "email_verified": true}),
             id_token: json!({}),
             document: json!({}),
@@ -108,6 +110,11 @@ impl Issuer {
     /// Puts a new key in the place of all others.
     pub fn replace_keys(&self, kid: &str) {
         self.set().keys = vec![new_key(kid)];
+    }
+
+    /// Publishes no key any more, and signs as before: as somebody does who has taken its key.
+    pub fn withdraw_keys(&self) {
+        self.set().published = false;
     }
 
     /// Gives its newest key another name.
@@ -226,7 +233,8 @@ async fn document(State(inner): Shared) -> Json<Value> {
 
 async fn jwks(State(inner): Shared) -> Json<Value> {
     let state = inner.lock();
-    let keys = state.keys.iter().map(|(kid, pair)| {
+    let published = state.keys.iter().filter(|_| state.published);
+    let keys = published.map(|(kid, pair)| {
         let jwk = pair.public_key().to_jwk();
         let mut jwk: Value = serde_json::from_str(&jwk).expect("a JWK");
         jwk["kid"] = json!(kid);

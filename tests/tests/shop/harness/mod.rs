@@ -24,3 +24,11 @@ pub use actor::Actor;
 pub use answer::Answer;
 pub use app::App;
 pub use wait::eventually;
+
+/// A client that asks the shop itself, whatever the environment says of proxies: it shows passwords and secrets.
+pub fn client() -> reqwest::Client {
+    reqwest::Client::builder()
+        .no_proxy()
+        .build()
+        .expect("a client")
+}

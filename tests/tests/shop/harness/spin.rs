@@ -58,7 +58,7 @@ impl Spin {
 
     /// Spin serves HTTP and channels in processes that start each at its own pace.
     async fn wait_until_ready(&mut self) {
-        let client = reqwest::Client::new();
+        let client = crate::harness::client();
         let (health, redis) = (
             format!("http://{}/api/v1/health", self.address),
             self.redis.clone(),
@@ -129,7 +129,7 @@ fn spawn(setting: &Setting, address: SocketAddr, redis: &str) -> Child {
 }
 
 async fn tick(address: SocketAddr, secret: String) {
-    let client = reqwest::Client::new();
+    let client = crate::harness::client();
     loop {
         tokio::time::sleep(TICK).await;
         for service in TICKED {

@@ -5,6 +5,7 @@ use super::shop::{Shop, folder};
 use super::watch::{Peace, Rules};
 use super::{Client, block_on};
 use crate::harness::app::databases;
+use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -62,8 +63,18 @@ impl Template {
     pub async fn open(&self, rules: Arc<dyn Rules>, manifest: Option<PathBuf>) -> Shop {
         let copy = folder();
         copy_files(&databases(self.folder.path()), &databases(copy.path()));
+        copy_tokens(&self.folder.path().join("state"), &copy.path().join("state"));
         Shop::start_in(copy, 1, rules, manifest).await
     }
+}
+
+/// The key-value store as well, or the copy would first of all be told again what is revoked. Without the tokens that
+/// were seen: to look at one for the first time is a part of what is tried.
+fn copy_tokens(from: &Path, to: &Path) {
+    copy_files(from, to);
+    let store = Connection::open(to.join("sqlite_key_value.db")).expect("a store");
+    let seen = "DELETE FROM spin_key_value WHERE key LIKE 't:%'";
+    assert_ne!(store.execute(seen, []).expect("forgotten"), 0);
 }
 
 fn copy_files(from: &Path, to: &Path) {

@@ -1,0 +1,4 @@
+-- Of accounts that were deleted before dead letters were looked through.
+DELETE FROM dead_letters WHERE EXISTS
+        (SELECT 1 FROM profiles WHERE deleted_at IS NOT NULL AND instr(dead_letters.raw, profiles.id) > 0)
+    AND coalesce(CASE WHEN json_valid(raw) THEN json_extract(raw, '$.type') END, '') <> 'account.deleted';
