@@ -182,9 +182,7 @@ fn private_key(pem: &str) -> Option<RsaPrivateKey> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jwt_simple::prelude::{
-        RS256KeyPair, RSAKeyPairLike, RSAPublicKeyLike, VerificationOptions,
-    };
+    use jwt_simple::prelude::{RS256KeyPair, RSAPublicKeyLike, VerificationOptions};
     use rsa::rand_core::RngCore;
     use serde_json::Value;
 
