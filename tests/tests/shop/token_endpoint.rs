@@ -202,16 +202,16 @@ async fn only_basic_is_the_authentication_of_a_client() {
     let own = format!("Bearer {}", ann.token.clone().unwrap_or_default());
     let (empty, shouted) = ("Basic YXBwOg==", "BASIC YXBwOg==");
     for fields in [
-        &["Bearer expired.or.anything"][..],
-        &[&own],
-        &["Digest username=x"],
-        &["Negotiate abc"],
-        &[empty],
-        &[shouted],
-        &[&own, empty],
+        vec!["Bearer expired.or.anything"],
+        vec![own.as_str()],
+        vec!["Digest username=x"],
+        vec!["Negotiate abc"],
+        vec![empty],
+        vec![shouted],
+        vec![own.as_str(), empty],
     ] {
-        send(fields, &good).await.expect(200);
-        send(fields, &format!("{good}&client_secret=&client_id=app"))
+        send(&fields, &good).await.expect(200);
+        send(&fields, &format!("{good}&client_secret=&client_id=app"))
             .await
             .expect(200);
     }
@@ -231,15 +231,15 @@ async fn only_basic_is_the_authentication_of_a_client() {
     }
     let secret = format!("{good}&client_secret=x");
     for (fields, form) in [
-        (&[empty][..], secret.as_str()),
-        (&["Basic YXBwOnNlY3JldA=="], &secret),
-        (&[empty, empty], &good),
-        (&[], &format!("{secret}&client_assertion=y")),
-        (&[empty], &format!("{good}&client_id=other")),
-        (&[], &format!("{good}&client_id=app&client_id=app")),
-        (&[], &format!("{secret}&client_secret=x")),
+        (vec![empty], secret.clone()),
+        (vec!["Basic YXBwOnNlY3JldA=="], secret.clone()),
+        (vec![empty, empty], good.clone()),
+        (vec![], format!("{secret}&client_assertion=y")),
+        (vec![empty], format!("{good}&client_id=other")),
+        (vec![], format!("{good}&client_id=app&client_id=app")),
+        (vec![], format!("{secret}&client_secret=x")),
     ] {
-        says(&send(fields, form).await, 400, "invalid_request");
+        says(&send(&fields, &form).await, 400, "invalid_request");
     }
     says(&send(&[&own], &secret).await, 401, "invalid_client");
     app.finish().await;
