@@ -81,7 +81,7 @@ mod tests {
             .unwrap();
         for number in 0..200 {
             let row = (
-                number,
+                number as i64,
                 format!("name-{number}-here"),
                 "text of somebody ".repeat(number),
             );
