@@ -1,5 +1,7 @@
 //! `allowed_outbound_hosts`: which addresses a component may reach, by Spin's rules.
 
+use std::borrow::Cow;
+
 use url::{Host, Url};
 
 /// `component.spin.internal` is the component of that name in this application.
@@ -40,7 +42,10 @@ impl AllowedHosts {
         let rules = entries
             .iter()
             .filter(|entry| !matches!(entry.as_str(), "" | "http://" | "https://"))
-            .map(|entry| rule(entry.trim()).map_err(|why| format!("`{entry}` {why}")));
+            .map(|entry| {
+                let entry = reachable(entry.trim());
+                rule(&entry).map_err(|why| format!("`{entry}` {why}"))
+            });
         Ok(Self(rules.collect::<Result<_, _>>()?))
     }
 
@@ -107,6 +112,26 @@ impl Rule {
             (Ports::Any, _) => true,
             (Ports::Within(first, last), Some(port)) => (*first..=*last).contains(&port),
             (Ports::Within(..), None) => false,
+        }
+    }
+}
+
+/// An entry without the parts that nobody needs to see in an error. A Redis address, which applications grant as they
+/// connect to it, may have a user, a password and a database in it (Spin refuses those).
+fn reachable(entry: &str) -> Cow<'_, str> {
+    let Some((scheme, rest)) = entry.split_once("://") else {
+        return entry.into();
+    };
+    let is_redis = matches!(scheme, "redis" | "rediss" | "valkey" | "valkeys");
+    // A password may hold what ends an address elsewhere: it is over at the last `@`.
+    let place = rest.rsplit_once('@').map(|(_, place)| place);
+    match (is_redis, place) {
+        (false, None) => entry.into(),
+        (false, Some(place)) => format!("{scheme}://…@{place}").into(),
+        (true, place) => {
+            let place = place.unwrap_or(rest);
+            let place = place.split(['/', '?', '#']).next().unwrap_or(place);
+            format!("{scheme}://{place}").into()
         }
     }
 }
@@ -196,7 +221,7 @@ fn well_known_port(scheme: &str) -> Option<u16> {
     match scheme {
         "http" => Some(80),
         "https" => Some(443),
-        "redis" => Some(6379),
+        "redis" | "rediss" | "valkey" | "valkeys" => Some(6379),
         "postgres" => Some(5432),
         "mysql" => Some(3306),
         "mqtt" => Some(1883),
@@ -259,6 +284,36 @@ mod tests {
         assert!(!allowed.allows("redis://db:6002", "redis"));
         assert!(allowed.allows_own());
         assert!(hosts(&["*://*:*"]).allows("gopher://x:70", "https"));
+    }
+
+    #[test]
+    fn a_redis_address_is_granted_as_it_is_connected_to() {
+        let allowed = hosts(&["rediss://shop:p:a/s#s@db:6390/2#stock", "redis://local/0"]);
+        assert!(allowed.allows("rediss://shop:p:a%2Fs%23s@db:6390/2", "redis"));
+        assert!(allowed.allows("rediss://db:6390", "redis"));
+        assert!(allowed.allows("redis://local", "redis"));
+        for refused in [
+            "redis://db:6390",
+            "rediss://db:6379",
+            "rediss://db",
+            "rediss://shop@other:6390",
+            "rediss://local:6379",
+            "redis://db:6390@other:6390",
+        ] {
+            assert!(!allowed.allows(refused, "redis"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn no_error_shows_a_password() {
+        for entry in [
+            "redis://u:hunter2@h:x",
+            "https://u:hunter2@h",
+            "redis://:hunter2@h:1:2",
+        ] {
+            let error = AllowedHosts::parse(&[entry.to_owned()]).unwrap_err();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
     }
 
     #[test]

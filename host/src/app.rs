@@ -49,30 +49,41 @@ impl App {
 
     /// A request from outside, or from a component to the application as a whole.
     pub async fn route(&self, mut request: Request, client: SocketAddr) -> Response {
+        match self.admit(&mut request, client) {
+            Ok(id) => self.serve(&id, request).await,
+            Err(answer) => answer,
+        }
+    }
+
+    /// Looks at the head of a request and prepares it for a component, whose name this is; or answers.
+    pub fn admit<B>(
+        &self,
+        request: &mut http::Request<B>,
+        client: SocketAddr,
+    ) -> Result<Arc<str>, Response> {
+        let own = || self.own_authority();
+        let uri = headers::absolute_uri(request, own)
+            .map_err(|headers::BadHost| Problem::BadRequest.response())?;
         headers::strip(request.headers_mut());
-        let Some(uri) = headers::absolute_uri(request.uri(), request.headers()) else {
-            return Problem::BadRequest.response();
-        };
         if let Some(rest) = uri.path().strip_prefix(WELL_KNOWN) {
-            return match rest {
+            return Err(match rest {
                 "health" => http::Response::new(crate::http::body::full("OK")),
                 _ => Problem::NoSuchRoute.response(),
-            };
+            });
         }
         let Some(found) = self.routes.find(uri.path()) else {
-            return Problem::NoSuchRoute.response();
+            return Err(Problem::NoSuchRoute.response());
         };
         headers::describe(request.headers_mut(), &uri, &Matched::from(&found), client);
         let id = found.route.component.clone();
         *request.uri_mut() = uri;
-        self.serve(&id, request)
-            .await
-            .unwrap_or_else(|| Problem::NoSuchRoute.response())
+        Ok(id)
     }
 
     /// A request from one component to another, or from the host itself: no route is needed, so this
     /// reaches private components too. `None` when no such component takes requests.
     pub async fn call(&self, id: &str, mut request: Request) -> Option<Response> {
+        self.components.get(id)?.http.as_ref()?;
         headers::strip(request.headers_mut());
         let uri = request.uri().clone();
         headers::describe(
@@ -81,19 +92,23 @@ impl App {
             &Matched::whole_path(uri.path()),
             NO_CLIENT,
         );
-        self.serve(id, request).await
+        Some(self.serve(id, request).await)
     }
 
-    async fn serve(&self, id: &str, request: Request) -> Option<Response> {
-        let pool = self.components.get(id)?.http.as_ref()?;
+    /// What the component answers, or the host in its place.
+    pub async fn serve(&self, id: &str, request: Request) -> Response {
+        let component = self.components.get(id);
+        let Some(pool) = component.and_then(|component| component.http.as_ref()) else {
+            return Problem::NoSuchRoute.response();
+        };
         let Ok(_permit) = self.in_flight.try_acquire() else {
             tracing::warn!(
                 component = id,
                 limit = REQUESTS_IN_FLIGHT,
                 "too many requests at once"
             );
-            return Some(Problem::Overloaded.response());
+            return Problem::Overloaded.response();
         };
-        Some(pool.serve(request).await.unwrap_or_else(Problem::response))
+        pool.serve(request).await.unwrap_or_else(Problem::response)
     }
 }

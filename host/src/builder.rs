@@ -16,7 +16,7 @@ use crate::fault::{Faults, StartError};
 use crate::faults::{CallHook, Clock, Simulation};
 use crate::host::Host;
 use crate::http::routes::Routes;
-use crate::limits;
+use crate::limits::{self, ClientLimits};
 use crate::manifest::{self, Manifest};
 use crate::plan::{Plan, plan};
 use crate::private_files;
@@ -61,6 +61,7 @@ pub struct HostBuilder {
     pub(crate) ticks: bool,
     pub(crate) request_timeout: Duration,
     pub(crate) instance_memory: usize,
+    pub(crate) client_limits: ClientLimits,
     pub(crate) world: World,
     #[cfg(feature = "faults")]
     hook: Option<Arc<dyn CallHook>>,
@@ -83,6 +84,7 @@ impl Default for HostBuilder {
             ticks: true,
             request_timeout: limits::REQUEST_TIMEOUT,
             instance_memory: limits::INSTANCE_MEMORY_BYTES,
+            client_limits: ClientLimits::default(),
             world: World::default(),
             #[cfg(feature = "faults")]
             hook: None,
@@ -177,6 +179,13 @@ impl HostBuilder {
     /// The memory of one instance of a component; 128 MiB by default.
     pub fn instance_memory(mut self, bytes: usize) -> Self {
         self.instance_memory = bytes;
+        self
+    }
+
+    /// How many connections clients may have, how slow they may be and how much they may leave unread. Calls
+    /// between components are not bound by it.
+    pub fn client_limits(mut self, limits: ClientLimits) -> Self {
+        self.client_limits = limits;
         self
     }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use tokio::io::AsyncWrite;
+use wasmart_printable::escape;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 
 use crate::limits::LOG_LINE_BYTES;
@@ -15,7 +16,15 @@ use crate::limits::LOG_LINE_BYTES;
 pub(crate) struct GuestLog {
     component: Arc<str>,
     stream: &'static str,
-    line: Arc<Mutex<Vec<u8>>>,
+    line: Arc<Mutex<Line>>,
+}
+
+/// A line that is not complete yet.
+#[derive(Default)]
+struct Line {
+    bytes: Vec<u8>,
+    /// Whether its beginning was too long, and is on the log already.
+    goes_on: bool,
 }
 
 impl GuestLog {
@@ -30,20 +39,33 @@ impl GuestLog {
     fn write(&self, bytes: &[u8]) {
         let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
-            line.extend_from_slice(part);
-            if line.ends_with(b"\n") || line.len() >= LOG_LINE_BYTES {
-                self.emit(&line);
-                line.clear();
+            for piece in part.chunks(LOG_LINE_BYTES) {
+                line.bytes.extend_from_slice(piece);
+                let is_whole = line.bytes.ends_with(b"\n");
+                if is_whole || line.bytes.len() >= LOG_LINE_BYTES {
+                    self.emit(&shown(&line.bytes, line.goes_on));
+                    line.bytes.clear();
+                    line.goes_on = !is_whole;
+                }
             }
         }
     }
 
-    fn emit(&self, line: &[u8]) {
-        let text = String::from_utf8_lossy(line);
-        let text = text.trim_end();
+    fn emit(&self, text: &str) {
         if !text.is_empty() {
             tracing::info!(target: "guest", component = &*self.component, stream = self.stream, "{text}");
         }
+    }
+}
+
+/// What a guest says may come from its clients. So that none of it can pass for a line of somebody else, what would
+/// move the cursor or turn the text round is escaped, and a line that is the rest of another one begins with `…`.
+fn shown(line: &[u8], goes_on: bool) -> String {
+    let text = String::from_utf8_lossy(line);
+    let text = escape(text.trim_end());
+    match goes_on {
+        true if !text.is_empty() => format!("… {text}"),
+        _ => text.into_owned(),
     }
 }
 
@@ -75,5 +97,25 @@ impl AsyncWrite for GuestLog {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_can_not_write_a_line_of_somebody_else() {
+        assert_eq!(shown(b"plain\r\n", false), "plain");
+        assert_eq!(
+            shown(b"x\r2026-11-25 INFO wasmart_host: ready\n", false),
+            "x\\r2026-11-25 INFO wasmart_host: ready"
+        );
+        assert_eq!(
+            shown("\u{1b}[2J\u{202e}\n".as_bytes(), false),
+            "\\u001b[2J\\u202e"
+        );
+        assert_eq!(shown(b"{\"audit\":1}\n", true), "… {\"audit\":1}");
+        assert_eq!(shown(b"\n", true), "");
     }
 }

@@ -59,6 +59,7 @@ mod imports;
 mod key_value;
 pub mod limits;
 mod manifest;
+mod open_files;
 mod plan;
 mod private_files;
 mod redis;

@@ -62,8 +62,45 @@ pub const REQUESTS_IN_FLIGHT: usize = 2048;
 /// Client connections at once; each costs a task, two buffers and a file descriptor.
 pub const CONNECTIONS: usize = 1024;
 
-/// A client has this long to send the head of a request; a slow one may not hold a connection for ever.
+/// A client has this long to send the whole head of its next request, counted from the moment it connects or has
+/// its last answer. Idle connections end with it, whatever protocol they speak and whatever else they send.
 pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A client has this long to send a small body, or the first part of a larger one; and again for each further part.
+pub const BODY_READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A body up to this size is read whole before its request takes a place: what the shop's components accept.
+pub const SMALL_BODY_BYTES: usize = 64 * 1024;
+
+/// Bodies that are being waited for at once. They hold `SMALL_BODY_BYTES` each, 64 MiB together.
+pub const UNFINISHED_BODIES: usize = 1024;
+
+/// A client that has taken no part of its answers for this long is not reading.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes of answers that one connection may leave in the host. Past it, answers stay in their components, which
+/// wait; a web page's worth fits.
+pub const UNSENT_BYTES_EACH: usize = 4 * 1024 * 1024;
+
+/// The same for all connections together.
+pub const UNSENT_BYTES: usize = 64 * 1024 * 1024;
+
+/// A client that leaves more than this many answers in their components must take the next part of any within
+/// `BACKLOG_TIMEOUT`: the components' memory is worth more than the host's.
+pub const BACKLOG_ANSWERS: usize = 8;
+/// See [`BACKLOG_ANSWERS`].
+pub const BACKLOG_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Requests of one HTTP/2 connection that are inside components at once; the others of its streams wait. It bounds
+/// the answers that a client can order before the host can know that it does not read them.
+pub const HTTP2_REQUESTS: usize = 16;
+
+/// What a component writes is taken in parts of this size.
+pub const ANSWER_PART_BYTES: usize = 64 * 1024;
+
+/// After its last answer, the host reads away what the client still sends for this long, until it closes, too.
+/// Without, the system resets the connection, and the client may never see the answer.
+pub const LINGER: Duration = Duration::from_secs(2);
 
 /// The head of a request, all header fields together. Common servers allow 8 to 64 KiB.
 pub const REQUEST_HEAD_BYTES: usize = 32 * 1024;
@@ -77,11 +114,21 @@ pub const REQUEST_BODY_BYTES: usize = 16 * 1024 * 1024;
 /// Concurrent streams of one HTTP/2 connection.
 pub const HTTP2_STREAMS: u32 = 128;
 
+/// Bytes of bodies that an HTTP/2 client may send ahead of their being read: for one stream, and for all of a
+/// connection.
+pub const HTTP2_STREAM_WINDOW: u32 = 128 * 1024;
+/// See [`HTTP2_STREAM_WINDOW`].
+pub const HTTP2_WINDOW: u32 = 256 * 1024;
+
 /// How long the head of a response waits for the body, so that both leave in one packet.
 /// Almost every body is there at once; a stream that is slower is not held up noticeably.
 pub const BODY_GRACE: Duration = Duration::from_millis(2);
 
-/// A body up to this size is sent whole with its length instead of in chunks.
+/// While the parts of a body follow each other that fast, the host takes them from the component for this long
+/// before it begins to send: the component is free again, however slowly the client reads.
+pub const BODY_GATHERING: Duration = Duration::from_millis(20);
+
+/// A body up to this size is copied into one piece.
 pub const WHOLE_BODY_BYTES: usize = 64 * 1024;
 
 /// A graceful stop waits this long for running work.
@@ -145,3 +192,39 @@ pub const LOG_LINE_BYTES: usize = 8 * 1024;
 /// The start waits this long for the first subscription to Redis, so that no message is missed right after
 /// it. Without Redis it goes on.
 pub const REDIS_START_WAIT: Duration = Duration::from_secs(2);
+
+/// What clients may do, for a host that needs other limits than the defaults of this module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientLimits {
+    /// See [`CONNECTIONS`].
+    pub connections: usize,
+    /// See [`HEADER_READ_TIMEOUT`].
+    pub header_timeout: Duration,
+    /// See [`BODY_READ_TIMEOUT`].
+    pub body_timeout: Duration,
+    /// See [`UNFINISHED_BODIES`].
+    pub unfinished_bodies: usize,
+    /// See [`WRITE_TIMEOUT`].
+    pub write_timeout: Duration,
+    /// See [`BACKLOG_TIMEOUT`].
+    pub backlog_timeout: Duration,
+    /// See [`UNSENT_BYTES_EACH`].
+    pub unsent_bytes_each: usize,
+    /// See [`UNSENT_BYTES`].
+    pub unsent_bytes: usize,
+}
+
+impl Default for ClientLimits {
+    fn default() -> Self {
+        Self {
+            connections: CONNECTIONS,
+            header_timeout: HEADER_READ_TIMEOUT,
+            body_timeout: BODY_READ_TIMEOUT,
+            unfinished_bodies: UNFINISHED_BODIES,
+            write_timeout: WRITE_TIMEOUT,
+            backlog_timeout: BACKLOG_TIMEOUT,
+            unsent_bytes_each: UNSENT_BYTES_EACH,
+            unsent_bytes: UNSENT_BYTES,
+        }
+    }
+}

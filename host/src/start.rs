@@ -118,7 +118,8 @@ pub(crate) async fn start(
     }
     let tickers = motion.tick(plan.ticks, builder.ticks);
     if let Some(listener) = listener {
-        motion.spawn(server::run(listener, app.clone(), motion.stopped.clone()));
+        let (limits, stopped) = (builder.client_limits, motion.stopped.clone());
+        motion.spawn(server::run(listener, app.clone(), limits, stopped));
     }
     let tasks = motion.tasks;
     let ms = begun.elapsed().as_millis() as u64;

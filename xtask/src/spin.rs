@@ -49,11 +49,8 @@ pub fn up(listen: SocketAddr) -> Command {
 
 /// Spin has no channels of its own, and ends when it can't reach Redis: better said before.
 pub fn check_redis(url: &str) -> anyhow::Result<()> {
-    let address = url
-        .strip_prefix("redis://")
-        .unwrap_or(url)
-        .trim_end_matches('/');
-    let reachable = address
+    let address = authority(url);
+    let reachable = (address.host, address.port)
         .to_socket_addrs()
         .ok()
         .and_then(|mut addresses| addresses.next())
@@ -64,13 +61,54 @@ pub fn check_redis(url: &str) -> anyhow::Result<()> {
         return Ok(());
     }
     bail!(
-        "Spin needs a Redis server and there is none at {url}: start one, or name it with --redis URL"
+        "Spin needs a Redis server and there is none at {}:{}: start one, or name it with --redis URL",
+        address.host,
+        address.port
     )
+}
+
+/// Where a Redis URL leads to; without the user and the password, which nobody needs to see.
+#[derive(Debug, PartialEq, Eq)]
+struct Authority<'a> {
+    host: &'a str,
+    port: u16,
+}
+
+/// `rediss://user:password@host:port/database`
+fn authority(url: &str) -> Authority<'_> {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let rest = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+    let (host, port) = match place.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, port.parse().ok()),
+        _ => (place, None),
+    };
+    Authority {
+        host: host.trim_start_matches('[').trim_end_matches(']'),
+        port: port.unwrap_or(6379),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_redis_url_leads_to_a_host_and_a_port_whoever_logs_in() {
+        for (url, host, port) in [
+            ("redis://127.0.0.1:6380", "127.0.0.1", 6380),
+            ("redis://localhost/", "localhost", 6379),
+            (
+                "rediss://shop:p:a@ss@redis.example.com:6390/2",
+                "redis.example.com",
+                6390,
+            ),
+            ("redis://:secret@[::1]:7000/0#stock", "::1", 7000),
+            ("rediss://[::1]", "::1", 6379),
+        ] {
+            assert_eq!(authority(url), Authority { host, port }, "{url}");
+        }
+    }
 
     #[test]
     fn versions_are_read_and_compared() {

@@ -81,7 +81,7 @@ impl Up {
         let (email, password) = admin();
         let mut variables = keys.variables().to_vec();
         if self.host == HostKind::Embedded {
-            // These two by their files, so that a rotation needs no restart.
+            // These by their files, so that a rotation needs no restart.
             for (name, path) in KeySet::changing(&key_folder()) {
                 if std::env::var_os(variable(name)).is_none() {
                     command

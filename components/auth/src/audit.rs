@@ -3,30 +3,44 @@
 //! One record is a row, written in the transaction of what it tells of, and a line of JSON on the log
 //! once that is committed. It has ids and a network, never a secret, nor what was typed as a login: that
 //! may be a password in the wrong field. Bounded in age and in number.
+//!
+//! Nobody pushes out what is told of others. What a client can cause as often as it likes has a bound for each
+//! kind and subject, which is who caused it: the account, or the network where there is none. Beyond so many
+//! records an hour the last one counts the rest (`times`, `last_at`). What administrators do is never counted
+//! together.
 
 use crate::SERVICE;
-use crate::admin::require_admin;
+use crate::admin::Admin;
 use axum::Json;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use wasmart_domain::text::clean_word;
 use wasmart_service::clock::{now_ms, rfc3339};
-use wasmart_service::db::{Db, DbError, Row};
-use wasmart_service::guard::Caller;
-use wasmart_service::http::{Client, Page, PageQuery, Params, Problem};
+use wasmart_service::db::{Db, DbError, Row, ToValue};
+use wasmart_service::http::{Client, Page, PageQuery, Params, Problem, canonical_id};
 use wasmart_service::new_id;
 
 /// How long a record is kept.
 const KEPT_MS: i64 = 365 * 24 * 60 * 60_000;
 /// How many of one kind are kept: a flood of one does not wash the others away.
 const KEPT_OF_A_KIND: i64 = 100_000;
+/// How many of these are kept for one subject.
+const KEPT_OF_A_SUBJECT: i64 = 1_000;
+/// How many an hour one subject has of one kind; what comes on top is counted in the last.
+const AN_HOUR: i64 = 20;
+const HOUR_MS: i64 = 60 * 60_000;
 const SWEPT: i64 = 1_000;
+/// How many times that, in one sweep: more than comes in between two sweeps.
+const SWEEPS: usize = 20;
 /// How many ticks have one sweep.
 const TICKS: i64 = 64;
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    FirstAdminMade,
     Registered,
+    RegistrationRefused,
     LoginSucceeded,
     LoginRefused,
     RefreshReplayed,
@@ -48,7 +62,9 @@ impl Kind {
     /// Its name in the table, on the log and in the API.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Kind::FirstAdminMade => "first_admin.made",
             Kind::Registered => "account.registered",
+            Kind::RegistrationRefused => "registration.refused",
             Kind::LoginSucceeded => "login.succeeded",
             Kind::LoginRefused => "login.refused",
             Kind::RefreshReplayed => "refresh.replayed",
@@ -65,6 +81,18 @@ impl Kind {
             Kind::Deleted => "account.deleted",
             Kind::AccessRefused => "access.refused",
         }
+    }
+
+    /// Whether each record is kept, however many there are: what administrators do, and ends of accounts.
+    const fn is_kept_each(self) -> bool {
+        matches!(
+            self,
+            Kind::FirstAdminMade
+                | Kind::RoleChanged
+                | Kind::Disabled
+                | Kind::Enabled
+                | Kind::Deleted
+        )
     }
 }
 
@@ -112,13 +140,25 @@ impl Entry {
         Entry { detail, ..self }
     }
 
-    /// Writes the row. What it gives is put on the log after the commit.
+    /// Writes the row, or counts in the last one. What it gives is put on the log after the commit.
     pub async fn write(self, db: &Db) -> Result<Written, DbError> {
         let now = now_ms();
+        let subject = [&self.actor, &self.account, &self.client]
+            .into_iter()
+            .flatten()
+            .next()
+            .cloned()
+            .filter(|_| !self.kind.is_kept_each());
+        if let Some(subject) = &subject
+            && let Some(times) = count_in_last(db, self.kind, subject, now).await?
+        {
+            let entry = self;
+            return Ok(Written { entry, now, times });
+        }
         let detail = self.detail.as_ref().map(Value::to_string);
         db.execute(
-            "INSERT INTO audit (id, kind, account_id, actor_id, client, detail, at)
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO audit (id, kind, account_id, actor_id, client, detail, at, subject)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             &[
                 &new_id(),
                 &self.kind.as_str(),
@@ -127,11 +167,50 @@ impl Entry {
                 &self.client,
                 &detail,
                 &now,
+                &subject,
             ],
         )
         .await?;
-        Ok(Written { entry: self, now })
+        if let Some(subject) = &subject {
+            forget_oldest(db, self.kind, subject).await?;
+        }
+        Ok(Written {
+            entry: self,
+            now,
+            times: 1,
+        })
     }
+}
+
+/// Counts in the last record of this hour, if there are enough of them; gives its count.
+async fn count_in_last(
+    db: &Db,
+    kind: Kind,
+    subject: &str,
+    now: i64,
+) -> Result<Option<i64>, DbError> {
+    let row = db
+        .first(
+            "UPDATE audit SET times = times + 1, last_at = ?3
+             WHERE id = (SELECT max(id) FROM audit WHERE kind = ?1 AND subject = ?2)
+                 AND (SELECT count(*) FROM (SELECT at FROM audit
+                      WHERE kind = ?1 AND subject = ?2 ORDER BY id DESC LIMIT ?4)
+                      WHERE at > ?3 - ?5 AND at <= ?3) >= ?4
+             RETURNING times",
+            &[&kind.as_str(), &subject, &now, &AN_HOUR, &HOUR_MS],
+        )
+        .await?;
+    row.map(|row| row.int(0)).transpose()
+}
+
+/// A subject's oldest records of one kind make room for its newest.
+async fn forget_oldest(db: &Db, kind: Kind, subject: &str) -> Result<(), DbError> {
+    db.execute(
+        "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE kind = ? AND subject = ?
+             ORDER BY id DESC LIMIT 10 OFFSET ?)",
+        &[&kind.as_str(), &subject, &KEPT_OF_A_SUBJECT],
+    )
+    .await
 }
 
 /// A record that is in the database, or will be with its transaction.
@@ -139,17 +218,25 @@ impl Entry {
 pub struct Written {
     entry: Entry,
     now: i64,
+    /// How often it is counted in its row.
+    times: i64,
 }
 
 impl Written {
-    /// One line on the log.
+    /// One line on the log. Of those that share a row each power of two has one: nor is the log flooded.
     pub fn log(self) {
-        let line = json!({
+        if self.times.count_ones() != 1 {
+            return;
+        }
+        let mut line = json!({
             "audit": self.entry.kind.as_str(), "at": rfc3339(self.now),
             "account": self.entry.account, "actor": self.entry.actor,
             "client": self.entry.client, "detail": self.entry.detail,
         });
-        eprintln!("{line}");
+        if self.times > 1 {
+            line["times"] = json!(self.times);
+        }
+        wasmart_service::log!("{line}");
     }
 }
 
@@ -167,6 +254,11 @@ pub struct RecordView {
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<Value>,
     at: String,
+    /// How often the same subject did the same since then, and when last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    times: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_at: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -180,28 +272,28 @@ pub struct AuditQuery {
 
 /// `GET /auth/audit`, newest first; all, or those of one kind, or about one account.
 pub async fn list(
-    caller: Caller,
-    client: Client,
+    _: Admin,
     Params(query): Params<AuditQuery>,
 ) -> Result<Json<Page<RecordView>>, Problem> {
-    require_admin(&caller, client, "audit").await?;
     let page = PageQuery::new(query.limit, query.cursor);
+    let (before, limit) = (page.before()?, page.fetch()?);
+    let kind = query.kind.as_deref().map(clean_word).transpose();
+    let kind = kind.map_err(|error| Problem::field("kind", error))?;
+    let account_id = match query.account_id.as_deref().map(canonical_id) {
+        Some(None) => return Err(Problem::field("account_id", "must be a UUID")),
+        other => other.flatten(),
+    };
     let db = Db::open(&SERVICE).await?;
     let rows = db
         .query(
-            "SELECT id, kind, account_id, actor_id, client, detail, at FROM audit
+            "SELECT id, kind, account_id, actor_id, client, detail, at, times, last_at FROM audit
              WHERE id < ?1 AND (?2 IS NULL OR kind = ?2) AND (?3 IS NULL OR account_id = ?3)
              ORDER BY id DESC LIMIT ?4",
-            &[
-                &page.before(),
-                &query.kind,
-                &query.account_id,
-                &page.fetch()?,
-            ],
+            &[&before, &kind, &account_id, &limit],
         )
         .await?;
     let records = rows.iter().map(record).collect::<Result<Vec<_>, _>>()?;
-    page.page(records, |record| &record.id).map(Json)
+    page.page(records, |record| record.id.clone()).map(Json)
 }
 
 fn record(row: &Row) -> Result<RecordView, DbError> {
@@ -214,6 +306,8 @@ fn record(row: &Row) -> Result<RecordView, DbError> {
         client: row.opt_text(4)?,
         detail: detail.and_then(|detail| serde_json::from_str(&detail).ok()),
         at: rfc3339(row.int(6)?),
+        times: Some(row.int(7)?).filter(|times| *times > 1),
+        last_at: row.opt_int(8)?.map(rfc3339),
     })
 }
 
@@ -225,18 +319,23 @@ pub async fn sweep(db: &Db) -> Result<(), DbError> {
     if now % TICKS != 0 {
         return Ok(());
     }
-    db.execute(
-        "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < ? LIMIT ?)",
-        &[&(now - KEPT_MS), &SWEPT],
-    )
-    .await?;
+    let old =
+        "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < ? LIMIT ?) RETURNING 1";
+    sweep_with(db, old, &[&(now - KEPT_MS), &SWEPT]).await?;
     for row in db.query("SELECT DISTINCT kind FROM audit", &[]).await? {
-        db.execute(
-            "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE kind = ?
-                 ORDER BY id DESC LIMIT ? OFFSET ?)",
-            &[&row.text(0)?, &SWEPT, &KEPT_OF_A_KIND],
-        )
-        .await?;
+        let many = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE kind = ?
+                 ORDER BY id DESC LIMIT ? OFFSET ?) RETURNING 1";
+        sweep_with(db, many, &[&row.text(0)?, &SWEPT, &KEPT_OF_A_KIND]).await?;
+    }
+    Ok(())
+}
+
+/// Again while there is more, so that a flood is not swept more slowly than it comes in.
+async fn sweep_with(db: &Db, sql: &str, params: &[&dyn ToValue]) -> Result<(), DbError> {
+    for _ in 0..SWEEPS {
+        if db.first(sql, params).await?.is_none() {
+            break;
+        }
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use crate::login_name::LoginName;
 use crate::passwords::{self, Verdict};
 use crate::store::{self, Account};
 use crate::throttle::{self, Attempt, Scope};
-use crate::{SERVICE, first_admin};
+use crate::{SERVICE, first_admin, spelling};
 use http::StatusCode;
 use serde_json::json;
 use wasmart_service::db::Db;
@@ -18,6 +18,7 @@ use wasmart_service::http::{Client, Problem};
 /// 401 `invalid-credentials` for an unknown login, a wrong password, a disabled account; 429
 /// `too-many-attempts` when too many have failed; 5xx problems.
 pub async fn authenticate(login: &str, password: &str, client: Client) -> Result<Account, Problem> {
+    spelling::ensure().await?;
     first_admin::ensure().await?;
     let login = LoginName::read(login);
     let (found, imported) = {

@@ -1,14 +1,16 @@
-//! What a client shows to stay logged in or to log out: a refresh token, in the body or the cookie.
+//! What a client shows to stay logged in or to log out: a refresh token, in the body or the cookie. Two that
+//! differ are refused, before either has any effect: a sibling domain can plant a cookie, and the order in
+//! which a browser sends cookies says nothing of whose they are.
 
 use axum::body::Body;
 use axum::extract::FromRequest;
+use http::header::COOKIE;
 use http::header::GetAll;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE};
-use http::{HeaderValue, Request};
+use http::{HeaderValue, Request, StatusCode};
 use serde::Deserialize;
-use wasmart_service::http::{Input, Problem, same_site_only};
+use wasmart_service::http::{OptionalInput, Problem, same_site_only};
 
-/// The refresh token of a request, where it has one. The body wins over the cookie.
+/// The refresh token of a request, where it has one.
 pub struct RefreshToken(pub Option<String>);
 
 #[derive(Deserialize)]
@@ -21,34 +23,50 @@ impl<S: Sync> FromRequest<S> for RefreshToken {
     type Rejection = Problem;
 
     async fn from_request(request: Request<Body>, state: &S) -> Result<RefreshToken, Problem> {
-        let headers = request.headers();
-        let cookie = cookie(headers.get_all(COOKIE), "refresh_token");
-        let own = same_site_only(headers).await;
-        let is_empty = headers
-            .get(CONTENT_LENGTH)
-            .is_some_and(|length| length == "0");
-        let given = if is_empty || !headers.contains_key(CONTENT_TYPE) {
-            None
-        } else {
-            let Input(given) = Input::<Given>::from_request(request, state).await?;
-            given.refresh_token
-        };
+        let cookie =
+            cookie(request.headers().get_all(COOKIE), "refresh_token").map_err(ambiguous)?;
+        let own = same_site_only(request.uri(), request.headers()).await;
+        let OptionalInput(given) = OptionalInput::<Given>::from_request(request, state).await?;
+        let given = given.and_then(|given| given.refresh_token);
         if given.is_none() && cookie.is_some() {
             own?;
         }
-        Ok(RefreshToken(given.or(cookie)))
+        match (given, cookie) {
+            (Some(given), Some(cookie)) if given != cookie => Err(ambiguous(Twice)),
+            (given, cookie) => Ok(RefreshToken(given.or(cookie))),
+        }
     }
 }
 
+/// There are several cookies of one name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Twice;
+
+fn ambiguous(_: Twice) -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "ambiguous-refresh-token",
+        "There is more than one refresh token; send one",
+    )
+}
+
 /// A cookie that has a value, among the `Cookie` fields of a request.
-pub fn cookie(fields: GetAll<'_, HeaderValue>, name: &str) -> Option<String> {
-    fields
+///
+/// # Errors
+/// [`Twice`] if several have one.
+pub fn cookie(fields: GetAll<'_, HeaderValue>, name: &str) -> Result<Option<String>, Twice> {
+    let mut found = fields
         .iter()
-        .filter_map(|value| value.to_str().ok())
+        .filter_map(|value| std::str::from_utf8(value.as_bytes()).ok())
         .flat_map(|cookies| cookies.split(';'))
         .filter_map(|cookie| cookie.trim().split_once('='))
-        .find(|(key, value)| *key == name && !value.is_empty())
-        .map(|(_, value)| value.to_owned())
+        .filter(|(key, value)| key.trim() == name && !value.is_empty())
+        .map(|(_, value)| value.to_owned());
+    let first = found.next();
+    match found.next() {
+        Some(_) => Err(Twice),
+        None => Ok(first),
+    }
 }
 
 #[cfg(test)]
@@ -56,22 +74,32 @@ mod tests {
     use super::*;
     use http::HeaderMap;
 
+    fn found(fields: &[&'static str]) -> Result<Option<String>, Twice> {
+        let mut headers = HeaderMap::new();
+        for field in fields {
+            headers.append(COOKIE, HeaderValue::from_static(field));
+        }
+        cookie(headers.get_all(COOKIE), "refresh_token")
+    }
+
     #[test]
     fn a_cookie_is_found_among_others() {
-        let mut headers = HeaderMap::new();
-        assert_eq!(cookie(headers.get_all(COOKIE), "refresh_token"), None);
-        headers.append(
-            COOKIE,
-            HeaderValue::from_static("a=b; xrefresh_token=no; refresh_token="),
-        );
-        assert_eq!(cookie(headers.get_all(COOKIE), "refresh_token"), None);
-        headers.append(
-            COOKIE,
-            HeaderValue::from_static("c; refresh_token=yes=; d=e"),
-        );
-        assert_eq!(
-            cookie(headers.get_all(COOKIE), "refresh_token").as_deref(),
-            Some("yes=")
-        );
+        assert_eq!(found(&[]), Ok(None));
+        let others = "a=b; xrefresh_token=no; refresh_token=";
+        assert_eq!(found(&[others]), Ok(None));
+        let yes = Ok(Some("yes=".to_owned()));
+        assert_eq!(found(&[others, "c; refresh_token=yes=; d=e"]), yes);
+    }
+
+    #[test]
+    fn two_cookies_of_one_name_are_refused_wherever_they_stand() {
+        for fields in [
+            &["refresh_token=a; refresh_token=b"][..],
+            &["refresh_token=a", "refresh_token=b"],
+            &["refresh_token=a; c=d;refresh_token=a"],
+            &["refresh_token=a; refresh_token =b"],
+        ] {
+            assert_eq!(found(fields), Err(Twice), "{fields:?}");
+        }
     }
 }

@@ -6,13 +6,14 @@ use crate::admin::keep_an_admin;
 use crate::audit::{Entry, Kind};
 use crate::store::Deleted;
 use crate::{
-    SERVICE, identities, issuers, password_reset, resets, revocation, seen, store, throttle,
+    SERVICE, identities, issuers, password_reset, registration_key, resets, revocation, seen,
+    store, throttle,
 };
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use serde::Deserialize;
 use wasmart_contracts::messages::AccountDeleted;
 use wasmart_service::db::Db;
-use wasmart_service::http::{Id, Params, Problem, internal_only};
+use wasmart_service::http::{Id, Params, Problem};
 use wasmart_service::{dead_letters, outbox};
 
 #[derive(Deserialize)]
@@ -23,12 +24,7 @@ pub struct By {
 }
 
 /// 204 as often as it is asked; 404 only for an account that never was; 409 for the last administrator.
-pub async fn delete(
-    headers: HeaderMap,
-    Id(id): Id,
-    Params(By { by }): Params<By>,
-) -> Result<StatusCode, Problem> {
-    internal_only(&headers).await?;
+pub async fn delete(Id(id): Id, Params(By { by }): Params<By>) -> Result<StatusCode, Problem> {
     if issuers::any().await {
         // An account that a guard has let in a moment ago may be but a note yet: it must not come to be later.
         seen::take_in(Db::open(&SERVICE).await?).await?;
@@ -50,6 +46,7 @@ pub async fn delete(
             store::empty_announcements(&tx, &id).await?;
             dead_letters::forget(&tx, &id).await?;
             throttle::forget_networks(&tx, &id).await?;
+            registration_key::forget(&tx, &id).await?;
             identities::changed(&tx, &id).await?;
             let data = AccountDeleted {
                 user_id: id.clone(),

@@ -16,7 +16,7 @@ fn cached() -> (HeaderName, String) {
 
 /// `GET /.well-known/jwks.json`. What else a key has in the variable, a private part say, is not given out.
 pub async fn jwks() -> Result<impl IntoResponse, Problem> {
-    let set = keys::read(&required("jwks").await?).map_err(Problem::unavailable)?;
+    let set = keys::read(&required("jwks").await?).map_err(Problem::misconfigured)?;
     Ok(([cached()], Json(json!({ "keys": set }))))
 }
 

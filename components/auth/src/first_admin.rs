@@ -1,12 +1,16 @@
-//! The first administrator: named by the variables `admin_email` and `admin_password`, made when
-//! there is no account with that email. An account that is there is left alone.
+//! The first administrator: named by the variables `admin_email` and `admin_password`, made once in the life of
+//! a shop. When there has ever been an administrator, deleted or demoted since, or the email belongs to an
+//! account already, nobody is made.
 
+use crate::audit::{Entry, Kind};
+use crate::hashing::Place;
 use crate::store::{self, Account};
 use crate::{SERVICE, password_rules, passwords, register};
+use serde_json::json;
 use std::sync::atomic::{AtomicBool, Ordering};
 use wasmart_contracts::messages::AccountRegistered;
 use wasmart_domain::account::{Role, normalize_email};
-use wasmart_service::db::Db;
+use wasmart_service::db::{Db, DbError};
 use wasmart_service::http::Problem;
 use wasmart_service::{clock, config, new_id, outbox};
 
@@ -24,8 +28,8 @@ pub async fn ensure() -> Result<(), Problem> {
         let fit = password_rules::check(&password, [Some(email.as_str()), None]);
         match (normalize_email(&email), fit) {
             (Ok(email), Ok(())) => make(email, &password).await?,
-            (Err(error), _) => eprintln!("no first admin: admin_email {error}"),
-            (_, Err(error)) => eprintln!("no first admin: admin_password {error}"),
+            (Err(error), _) => wasmart_service::log!("no first admin: admin_email {error}"),
+            (_, Err(error)) => wasmart_service::log!("no first admin: admin_password {error}"),
         }
     }
     DONE.store(true, Ordering::Relaxed);
@@ -33,16 +37,21 @@ pub async fn ensure() -> Result<(), Problem> {
 }
 
 async fn make(email: String, password: &str) -> Result<(), Problem> {
-    let db = Db::open(&SERVICE).await?;
-    if store::taken(&db, &email, None).await?.is_some() {
+    if !is_wanted(&Db::open(&SERVICE).await?, &email).await? {
         return Ok(());
     }
-    let password_hash = passwords::hash(password)?;
-    let tx = db.begin().await?;
-    // Another instance may have been faster.
-    if store::taken(&tx, &email, None).await?.is_some() {
-        return Ok(tx.rollback().await?);
+    let place = Place::take("the first administrator").await?;
+    // Another instance may have been faster: before the hash, or during it.
+    if !is_wanted(&Db::open(&SERVICE).await?, &email).await? {
+        return Ok(place.leave_now().await?);
     }
+    let password_hash = passwords::hash(password)?;
+    let tx = Db::open(&SERVICE).await?.begin().await?;
+    place.leave(&tx).await?;
+    if !is_wanted(&tx, &email).await? {
+        return Ok(tx.commit().await?);
+    }
+    store::note_admin(&tx).await?;
     let account = Account {
         id: new_id(),
         email: Some(email.clone()),
@@ -53,6 +62,10 @@ async fn make(email: String, password: &str) -> Result<(), Problem> {
         disabled_at: None,
     };
     store::insert_account(&tx, &account, &password_hash).await?;
+    let record = Entry::new(Kind::FirstAdminMade)
+        .about(Some(&account.id))
+        .with(json!({"by": "the variable admin_email"}));
+    let record = record.write(&tx).await?;
     let registered = AccountRegistered {
         user_id: account.id,
         email: Some(email),
@@ -64,7 +77,52 @@ async fn make(email: String, password: &str) -> Result<(), Problem> {
     };
     register::announce(&tx, registered).await?;
     tx.commit().await?;
-    eprintln!("the first admin is made");
+    record.log();
+    wasmart_service::log!("the first admin is made");
     outbox::drain(&SERVICE).await;
     Ok(())
+}
+
+async fn is_wanted(db: &Db, email: &str) -> Result<bool, DbError> {
+    Ok(!store::has_had_admin(db).await? && !store::is_taken(db, email, None).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    /// A database of the version before, with these rows in it, brought up to date: whether it is known
+    /// to have had an administrator.
+    fn is_known_after(rows: &str) -> bool {
+        let connection = Connection::open_in_memory().expect("SQLite");
+        for sql in [
+            include_str!("../migrations/0001_init.sql"),
+            include_str!("../migrations/0003_accounts.sql"),
+            include_str!("../migrations/0005_audit.sql"),
+            rows,
+            include_str!("../migrations/0012_first_admin.sql"),
+        ] {
+            connection.execute_batch(sql).expect("a migration");
+        }
+        let sql = "SELECT count(*) FROM first_admin";
+        let known = connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+        known.expect("a count") == 1
+    }
+
+    fn account(role: &str, deleted_at: &str) -> String {
+        format!(
+            "INSERT INTO accounts (id, password_hash, role, created_at, deleted_at)
+             VALUES ('1', '', '{role}', 1, {deleted_at})"
+        )
+    }
+
+    #[test]
+    fn an_existing_database_that_has_had_an_administrator_is_known() {
+        assert!(!is_known_after(""));
+        assert!(!is_known_after(&account("customer", "NULL")));
+        assert!(is_known_after(&account("admin", "NULL")));
+        assert!(is_known_after(&account("admin", "2")), "deleted");
+        let demoted = "; INSERT INTO audit (id, kind, at) VALUES ('1', 'role.changed', 1)";
+        assert!(is_known_after(&(account("customer", "2") + demoted)));
+    }
 }

@@ -60,12 +60,12 @@ pub async fn make_account(tx: &Tx, identity: &Identity<'_>) -> Result<Account, D
         .username
         .and_then(|username| normalize_username(username).ok());
     if let Some(wanted) = &email
-        && store::taken(tx, wanted, None).await?.is_some()
+        && store::is_taken(tx, wanted, None).await?
     {
         email = None;
     }
     if let Some(wanted) = &username
-        && store::taken(tx, "", Some(wanted)).await?.is_some()
+        && store::is_taken(tx, "", Some(wanted)).await?
     {
         username = None;
     }

@@ -16,6 +16,8 @@ use wasmart_tokens::notes::{self, Found, IssuerKeys, Metadata, keys_key, wanted_
 /// How often one looks for the answer to another's question, and how long between two looks, in nanoseconds.
 const LOOKS: u32 = 20;
 const PAUSE: u64 = 100_000_000;
+/// Who needs an issuer that has not answered may come again after so many seconds.
+const ANSWERS_WITHIN_S: u64 = 5;
 
 /// Whether anybody but us is trusted with anything.
 pub async fn any() -> bool {
@@ -25,7 +27,7 @@ pub async fn any() -> bool {
 /// The provider of this name; 404 where there is none.
 pub async fn provider(name: &str) -> Result<Provider, Problem> {
     let all = providers(&config::optional("providers").await.unwrap_or_default());
-    let mut all = all.map_err(Problem::unavailable)?.into_iter();
+    let mut all = all.map_err(Problem::misconfigured)?.into_iter();
     all.find(|provider| provider.name == name)
         .ok_or_else(|| Problem::not_found("provider"))
 }
@@ -36,7 +38,7 @@ async fn all() -> Vec<String> {
     let trusted = trusted_issuers(&text("trusted_issuers").await);
     let providers = providers(&text("providers").await);
     for fault in [trusted.as_ref().err(), providers.as_ref().err()] {
-        fault.inspect(|fault| eprintln!("{fault}"));
+        fault.inspect(|fault| wasmart_service::log!("{fault}"));
     }
     let trusted = trusted.unwrap_or_default().into_iter().map(|it| it.issuer);
     let providers = providers.unwrap_or_default().into_iter();
@@ -84,7 +86,8 @@ pub async fn renewed(issuer: &str) -> Result<Found, Problem> {
     } else {
         asked_by_another(issuer).await?
     };
-    let unknown = || Problem::unavailable(format!("{issuer} has not answered"));
+    let unknown =
+        || Problem::unavailable(format!("{issuer} has not answered")).retry_after(ANSWERS_WITHIN_S);
     known.and_then(|known| known.found).ok_or_else(unknown)
 }
 
@@ -120,7 +123,7 @@ async fn may_ask(db: &Db, issuer: &str) -> Result<bool, DbError> {
 async fn ask(issuer: &str, known: Option<IssuerKeys>) -> Result<IssuerKeys, Problem> {
     let found = discover(issuer).await;
     if let Err(fault) = &found {
-        eprintln!("the keys of {issuer} stay as they were: {fault}");
+        wasmart_service::log!("the keys of {issuer} stay as they were: {fault}");
     }
     let known = IssuerKeys {
         issuer: issuer.to_owned(),

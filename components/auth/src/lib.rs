@@ -9,10 +9,12 @@ mod admin;
 mod audit;
 mod authenticate;
 mod check;
+mod client_authentication;
 mod credentials;
 mod deletion;
 mod discovery;
 mod first_admin;
+mod hashing;
 mod identities;
 mod issuers;
 mod key_value;
@@ -26,26 +28,29 @@ mod password_rules;
 mod passwords;
 mod provider;
 mod refresh;
+mod refresh_tokens;
 mod register;
+mod registration_key;
 mod resets;
 mod revocation;
 mod seen;
 mod session;
 mod signing;
+mod spelling;
 mod store;
 mod throttle;
 mod tick;
 mod token_endpoint;
 mod told;
 
-use axum::Router;
-use axum::routing::{any, delete, get, post, put};
 use spin_sdk::http::{IntoResponse, Request};
 use spin_sdk::{http_service, redis_subscriber};
 use wasmart_contracts::envelope::Event;
 use wasmart_service::db::{DbError, Migration, OUTBOX_RATE, Tx};
+use wasmart_service::http::{self, Routes};
 use wasmart_service::inbox::{self, Handled, Handler, Refusal};
-use wasmart_service::{Service, dead_letters, http};
+use wasmart_service::operators::OPERATOR_ACTIONS;
+use wasmart_service::{Service, dead_letters};
 
 static SERVICE: Service = Service {
     name: "auth",
@@ -75,6 +80,18 @@ static SERVICE: Service = Service {
             sql: include_str!("../migrations/0010_issuers.sql"),
         },
         Migration {
+            version: 11,
+            sql: include_str!("../migrations/0011_hashing.sql"),
+        },
+        Migration {
+            version: 12,
+            sql: include_str!("../migrations/0012_first_admin.sql"),
+        },
+        Migration {
+            version: 13,
+            sql: include_str!("../migrations/0013_audit.sql"),
+        },
+        Migration {
             version: 14,
             sql: include_str!("../migrations/0014_told.sql"),
         },
@@ -82,13 +99,22 @@ static SERVICE: Service = Service {
             version: 15,
             sql: include_str!("../migrations/0015_gone.sql"),
         },
+        Migration {
+            version: 16,
+            sql: include_str!("../migrations/0016_spelling.sql"),
+        },
+        Migration {
+            version: 17,
+            sql: OPERATOR_ACTIONS,
+        },
     ],
     commands: &[],
+    channels: &["acks"],
 };
 
 #[http_service]
 async fn handle(request: Request) -> impl IntoResponse {
-    http::serve_beside(&CHECKS, routes, request).await
+    http::serve(routes, request).await
 }
 
 #[redis_subscriber]
@@ -96,67 +122,58 @@ async fn on_message(message: Vec<u8>) -> Result<(), DbError> {
     inbox::receive(&SERVICE, &message, &AcksOnly).await
 }
 
-/// The seeds' spellings stand beside ours; seed 0 logs out and refreshes by GET.
-fn routes() -> Router {
-    let logout = || post(logout::logout).get(logout::logout);
-    Router::new()
-        .route("/api/v1/auth/register", post(register::register))
-        .route("/api/v1/register", post(register::register))
-        .route("/api/v1/users/register", post(register::register))
-        .route("/api/v1/auth/login", post(login::login))
-        .route("/api/v1/login", post(login::login))
-        .route("/api/v1/users/login", post(login::login))
-        .route("/api/v1/auth/logout", logout())
-        .route("/api/v1/logout", logout())
-        .route(
-            "/api/v1/auth/refresh",
-            post(refresh::refresh).get(refresh::refresh),
-        )
-        .route("/api/v1/auth/logout/everywhere", post(logout::everywhere))
-        .route("/api/v1/auth/logout-all", post(logout::everywhere))
-        .route("/api/v1/auth/password", post(password_change::change))
-        .route("/api/v1/auth/password/forgot", post(password_reset::forgot))
-        .route("/api/v1/auth/password/reset", post(password_reset::reset))
-        .route("/api/v1/auth/audit", get(audit::list))
-        .route("/api/v1/auth/token", post(token_endpoint::token))
-        .route("/api/v1/auth/token/", post(token_endpoint::token))
-        .route("/api/v1/auth/{provider}/login", get(provider::start))
-        .route("/api/v1/auth/{provider}/callback", get(provider::callback))
-        .merge(checks())
-        .route("/api/v1/auth/users", get(admin::list))
-        .route("/api/v1/auth/users/{id}", get(admin::read))
-        .route("/api/v1/auth/users/{id}/disable", post(admin::disable))
-        .route("/api/v1/auth/users/{id}/enable", post(admin::enable))
-        .route("/api/v1/auth/users/{id}/role", put(admin::set_role))
-        .route("/.well-known/jwks.json", get(discovery::jwks))
-        .route("/api/v1/.well-known/jwks.json", get(discovery::jwks))
-        .route(
+fn routes() -> Routes {
+    Routes::of(&SERVICE)
+        .post("/api/v1/auth/register", register::register)
+        .post("/api/v1/auth/login", login::login)
+        .post("/api/v1/auth/logout", logout::logout)
+        .post("/api/v1/auth/logout/everywhere", logout::everywhere)
+        .post("/api/v1/auth/refresh", refresh::refresh)
+        .post("/api/v1/auth/password", password_change::change)
+        .post("/api/v1/auth/password/forgot", password_reset::forgot)
+        .post("/api/v1/auth/password/reset", password_reset::reset)
+        .get("/api/v1/auth/audit", audit::list)
+        .post("/api/v1/auth/token", token_endpoint::token)
+        .get_with_effects("/api/v1/auth/{provider}/login", provider::start)
+        .get_with_effects("/api/v1/auth/{provider}/callback", provider::callback)
+        .for_proxies("/api/v1/auth/check", check::check)
+        .get("/api/v1/auth/users", admin::list)
+        .get("/api/v1/auth/users/{id}", admin::read)
+        .post("/api/v1/auth/users/{id}/disable", admin::disable)
+        .post("/api/v1/auth/users/{id}/enable", admin::enable)
+        .put("/api/v1/auth/users/{id}/role", admin::set_role)
+        .get("/.well-known/jwks.json", discovery::jwks)
+        .get(
             "/.well-known/openid-configuration",
-            get(discovery::openid_configuration),
+            discovery::openid_configuration,
         )
-        .route(
-            "/api/v1/.well-known/openid-configuration",
-            get(discovery::openid_configuration),
-        )
-        .route("/internal/auth/users/{id}", delete(deletion::delete))
-        .route("/internal/auth/tick", post(tick::tick))
-        .route("/api/v1/health", get(discovery::health))
+        .delete("/internal/auth/users/{id}", deletion::delete)
+        .post("/internal/auth/tick", tick::tick)
+        .merge(aliases())
         .merge(dead_letters::routes(&SERVICE, &AcksOnly))
         .merge(http::probes(&SERVICE))
 }
 
-/// What proxies ask on behalf of their clients. `istio` is seed 1's word for it.
-const CHECKS: [&str; 2] = ["/api/v1/auth/check", "/api/v1/auth/istio"];
-
-/// Any method, any path below.
-fn checks() -> Router {
-    let mut router = Router::new();
-    for prefix in CHECKS {
-        for below in ["", "/", "/{*path}"] {
-            router = router.route(&format!("{prefix}{below}"), any(check::check));
-        }
-    }
-    router
+/// The seeds' spellings. Seed 0 logs out and refreshes by GET; `istio` is seed 1's word for the check.
+fn aliases() -> Routes {
+    Routes::of(&SERVICE)
+        .post("/api/v1/register", register::register)
+        .post("/api/v1/users/register", register::register)
+        .post("/api/v1/login", login::login)
+        .post("/api/v1/users/login", login::login)
+        .post("/api/v1/logout", logout::logout)
+        .get_with_effects("/api/v1/logout", logout::logout)
+        .get_with_effects("/api/v1/auth/logout", logout::logout)
+        .get_with_effects("/api/v1/auth/refresh", refresh::refresh)
+        .post("/api/v1/auth/logout-all", logout::everywhere)
+        .post("/api/v1/auth/token/", token_endpoint::token)
+        .for_proxies("/api/v1/auth/istio", check::check)
+        .get("/api/v1/.well-known/jwks.json", discovery::jwks)
+        .get(
+            "/api/v1/.well-known/openid-configuration",
+            discovery::openid_configuration,
+        )
+        .probe("/api/v1/health", discovery::health)
 }
 
 /// Nobody asks auth for anything over a channel; the inbox itself takes the acknowledgements.

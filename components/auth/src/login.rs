@@ -26,7 +26,7 @@ pub async fn login(client: Client, Input(input): Input<Login>) -> Result<Respons
 pub async fn open_session(account: Account) -> Result<Session, Problem> {
     let session = Session::new(account, Family::new()).await?;
     let tx = Db::open(&SERVICE).await?.begin().await?;
-    if !store::insert_session(&tx, &session).await? {
+    if !store::insert_session(&tx, &session, None).await? {
         return Err(Problem::unavailable("an account changed during its login"));
     }
     tx.commit().await?;

@@ -1,30 +1,81 @@
 //! What somebody types to say which account: an email or a username. A username has no `@`, so a login
 //! is one or the other.
 
-use wasmart_domain::account::{normalize_email, normalize_username};
+use wasmart_domain::account::{former_email, former_username, normalize_email, normalize_username};
 
-/// A login in the form it is compared in; what can be neither is kept as it is and names nobody.
+/// A login in the form it is compared in. What can't be a login any more may be the name of an account from
+/// before the rules were what they are; otherwise it names nobody.
 #[derive(Debug, PartialEq, Eq)]
-pub enum LoginName {
-    Email(String),
-    Username(String),
-    Neither(String),
+pub struct LoginName {
+    column: &'static str,
+    normal: Option<String>,
+    former: String,
 }
 
 impl LoginName {
     pub fn read(login: &str) -> LoginName {
-        let read = if login.contains('@') {
-            normalize_email(login).map(LoginName::Email)
+        if login.contains(['@', '＠']) {
+            LoginName {
+                column: "email",
+                normal: normalize_email(login).ok(),
+                former: former_email(login),
+            }
         } else {
-            normalize_username(login).map(LoginName::Username)
-        };
-        read.unwrap_or_else(|_| LoginName::Neither(login.to_owned()))
+            LoginName {
+                column: "username",
+                normal: normalize_username(login).ok(),
+                former: former_username(login),
+            }
+        }
     }
 
     /// What attempts are counted under.
     pub fn text(&self) -> &str {
-        match self {
-            LoginName::Email(text) | LoginName::Username(text) | LoginName::Neither(text) => text,
+        self.normal.as_deref().unwrap_or(&self.former)
+    }
+
+    /// The same as accounts were stored under before [`crate::spelling`]; wins where both are accounts.
+    pub fn former(&self) -> &str {
+        &self.former
+    }
+
+    /// Where it is looked for in `accounts`.
+    pub fn column(&self) -> &'static str {
+        self.column
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_spellings_of_a_login_are_counted_as_one() {
+        for (spellings, one) in [
+            (
+                &[
+                    "josé@example.com",
+                    "JOSE\u{301}@Example.com",
+                    "ｊosé＠example.com",
+                ][..],
+                "josé@example.com",
+            ),
+            (&["Ann", " ann", "ＡＮＮ"], "ann"),
+        ] {
+            for spelling in spellings {
+                assert_eq!(LoginName::read(spelling).text(), one, "{spelling}");
+            }
         }
+    }
+
+    #[test]
+    fn what_is_no_login_keeps_its_former_spelling() {
+        let hidden = LoginName::read("Ann\u{200B}@example.com");
+        assert_eq!(
+            (hidden.text(), hidden.column()),
+            ("ann\u{200B}@example.com", "email")
+        );
+        let nobody = LoginName::read("Ann Lee");
+        assert_eq!((nobody.text(), nobody.column()), ("ann lee", "username"));
     }
 }

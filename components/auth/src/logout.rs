@@ -3,8 +3,8 @@
 
 use crate::audit::{Entry, Kind};
 use crate::credentials::RefreshToken;
+use crate::refresh_tokens::{self, Refresh};
 use crate::signing::digest;
-use crate::store::Refresh;
 use crate::{SERVICE, revocation, session, store};
 use axum::response::Response;
 use http::HeaderMap;
@@ -73,7 +73,7 @@ pub async fn everywhere(
 /// What the refresh token of a request is known as.
 async fn known(db: &Db, token: Option<String>) -> Result<Option<Refresh>, DbError> {
     match token {
-        Some(token) => store::refresh_token(db, &digest(&token)).await,
+        Some(token) => refresh_tokens::find(db, &digest(&token)).await,
         None => Ok(None),
     }
 }

@@ -51,6 +51,7 @@ pub async fn change(
     // Of two changes at once the second no longer knows the current password.
     let Some(account) = store::replace_hash(&tx, &caller.id, &hash, &new_hash).await? else {
         tx.rollback().await?;
+        attempt.withdraw().await?;
         return Err(Problem::conflict(
             "account-changed",
             "The account has changed meanwhile",

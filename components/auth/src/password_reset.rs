@@ -5,6 +5,7 @@
 //! that is acknowledged, and in the mail there until it is used or past its end; both are then removed.
 
 use crate::audit::{Entry, Kind};
+use crate::hashing::Place;
 use crate::login_name::LoginName;
 use crate::password_change::{changed, check_new};
 use crate::session::random_token;
@@ -77,33 +78,31 @@ pub async fn forgot(
     Ok((StatusCode::ACCEPTED, Json(body)))
 }
 
-/// 204: the new password is good, and all sessions have ended.
+/// 204: the new password is good, and all sessions have ended. A right token is never kept waiting for
+/// wrong ones from the same network; only these are counted.
 pub async fn reset(client: Client, Input(input): Input<Reset>) -> Result<StatusCode, Problem> {
-    let attempt = Attempt::begin(Scope::Reset, "", None, client).await?;
     let hash = digest(&input.token);
     let known = resets::account_of(&Db::open(&SERVICE).await?, &hash).await?;
     let Some(account) = known else {
-        return Err(refuse(&attempt, client).await?);
+        return Err(refuse(client).await?);
     };
-    // A password that is refused leaves the token good, and is no failure.
-    if let Err(problem) = check_new("password", &input.password, &account) {
-        let tx = Db::open(&SERVICE).await?.begin().await?;
-        attempt.succeeded(&tx).await?;
-        tx.commit().await?;
-        return Err(problem);
-    }
+    // A password that is refused leaves the token good.
+    check_new("password", &input.password, &account)?;
+    let place = Place::take(&digest(&format!("network {}", client.network()))).await?;
     let password_hash = passwords::hash(&input.password)?;
 
     let tx = Db::open(&SERVICE).await?.begin().await?;
+    place.leave(&tx).await?;
     if !resets::use_up(&tx, &hash).await? {
         tx.rollback().await?;
-        return Err(refuse(&attempt, client).await?);
+        place.leave_now().await?;
+        return Err(refuse(client).await?);
     }
     let Some(account) = store::set_hash(&tx, &account.id, &password_hash).await? else {
         tx.rollback().await?;
-        return Err(refuse(&attempt, client).await?);
+        place.leave_now().await?;
+        return Err(refuse(client).await?);
     };
-    attempt.succeeded(&tx).await?;
     let logins: Vec<&str> = [&account.email, &account.username]
         .into_iter()
         .flatten()
@@ -124,8 +123,10 @@ pub async fn reset(client: Client, Input(input): Input<Reset>) -> Result<StatusC
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// One answer for a token that is unknown, used, past its end, or of an account that is no more.
-async fn refuse(attempt: &Attempt, client: Client) -> Result<Problem, Problem> {
+/// One answer for a token that is unknown, used, past its end, or of an account that is no more: counted, and
+/// 429 after too many.
+async fn refuse(client: Client) -> Result<Problem, Problem> {
+    let attempt = Attempt::begin(Scope::Reset, "", None, client).await?;
     let tx = Db::open(&SERVICE).await?.begin().await?;
     attempt.failed(&tx).await?;
     let record = Entry::new(Kind::ResetRefused).from(client);

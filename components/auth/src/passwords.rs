@@ -8,7 +8,7 @@ use argon2::password_hash::PasswordHasher;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordVerifier, Version};
 use std::sync::LazyLock;
-use unicode_normalization::UnicodeNormalization;
+use wasmart_domain::text::nfc;
 use wasmart_service::http::Problem;
 
 const MEMORY_KIB: u32 = 19_456;
@@ -46,7 +46,7 @@ fn argon2() -> Result<&'static Argon2<'static>, Problem> {
 /// A password in the one spelling that is hashed: NFC, so that an é is an é, typed on whatever keyboard.
 /// Not NFKC, which takes characters for the same that their owner chose as different (² and 2).
 pub fn normalized(password: &str) -> String {
-    password.nfc().collect()
+    nfc(password)
 }
 
 /// The hash to keep. Some 40 ms of work: never within a transaction.

@@ -1,20 +1,22 @@
 //! `POST /auth/register`: a new account, logged in at once.
 
 use crate::audit::{Entry, Kind};
+use crate::authenticate::authenticate;
+use crate::login::open_session;
+use crate::registration_key::{RegistrationKey, key_reused};
 use crate::session::{Family, Session};
-use crate::store::{self, Account, Taken};
-use crate::{SERVICE, first_admin, password_rules, passwords, throttle};
+use crate::store::{self, Account};
+use crate::throttle::{self, Attempt, Scope};
+use crate::{SERVICE, first_admin, password_rules, passwords, spelling};
 use axum::response::Response;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use wasmart_contracts::messages::AccountRegistered;
 use wasmart_domain::account::{Role, normalize_email, normalize_username};
+use wasmart_domain::text::{PERSON_NAME, TextError, clean_language, clean_phone};
 use wasmart_service::db::{Db, DbError, Tx};
 use wasmart_service::http::{Client, FieldError, Input, Problem};
 use wasmart_service::{clock, new_id, outbox};
-
-/// Characters of a name, a phone number or a language.
-const MAX_TEXT: usize = 100;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,23 +24,49 @@ pub struct Register {
     email: String,
     password: String,
     username: Option<String>,
-    first_name: Option<String>,
-    last_name: Option<String>,
-    phone: Option<String>,
-    language: Option<String>,
+    pub first_name: Option<String>,
+    pub last_name: Option<String>,
+    pub phone: Option<String>,
+    pub language: Option<String>,
 }
 
-pub async fn register(client: Client, Input(input): Input<Register>) -> Result<Response, Problem> {
+/// 201 with tokens. 409 when the email, the username or both belong to another account: one answer after
+/// the work of a success, counted and recorded, so that addresses can't be listed cheaply. A repeat with
+/// the same `Idempotency-Key` is answered for the account that the first one made.
+pub async fn register(
+    client: Client,
+    headers: HeaderMap,
+    Input(mut input): Input<Register>,
+) -> Result<Response, Problem> {
+    spelling::ensure().await?;
     first_admin::ensure().await?;
-    let account = checked(&input)?;
-    // Looked up before the expensive part, and once more where nobody can come between.
-    refuse_taken(&Db::open(&SERVICE).await?, &account).await?;
+    let account = checked(&mut input)?;
+    let key = RegistrationKey::read(&headers, &account, &input)?;
+    if let Some(id) = key.look_up().await? {
+        return repeat(&id, &account, &input.password, client).await;
+    }
+    let attempt = Attempt::begin(Scope::Register, "", None, client).await?;
     let password_hash = passwords::hash(&input.password)?;
     let session = Session::new(account, Family::new()).await?;
     let tx = Db::open(&SERVICE).await?.begin().await?;
-    refuse_taken(&tx, &session.account).await?;
+    // The same request may have come twice at once.
+    if let Some(id) = key.earlier(&tx).await? {
+        tx.rollback().await?;
+        attempt.withdraw().await?;
+        return repeat(&id, &session.account, &input.password, client).await;
+    }
+    if is_taken(&tx, &session.account).await? {
+        attempt.failed(&tx).await?;
+        let record = Entry::new(Kind::RegistrationRefused).from(client);
+        let record = record.write(&tx).await?;
+        tx.commit().await?;
+        record.log();
+        return Err(already_registered());
+    }
     insert(&tx, &session.account, &password_hash, input).await?;
-    store::insert_session(&tx, &session).await?;
+    store::insert_session(&tx, &session, None).await?;
+    key.keep(&tx, &session.account.id).await?;
+    attempt.succeeded(&tx).await?;
     throttle::know(&tx, &session.account.id, client).await?;
     let record = Entry::new(Kind::Registered).about(Some(&session.account.id));
     let record = record.from(client).write(&tx).await?;
@@ -46,6 +74,35 @@ pub async fn register(client: Client, Input(input): Input<Register>) -> Result<R
     record.log();
     outbox::drain(&SERVICE).await;
     session.answer(StatusCode::CREATED)
+}
+
+/// The same registration once more: tokens are kept nowhere, so it is a login, with all that a login is
+/// checked for. With another password it is another request.
+async fn repeat(
+    id: &str,
+    account: &Account,
+    password: &str,
+    client: Client,
+) -> Result<Response, Problem> {
+    let email = account.email.as_deref().unwrap_or_default();
+    match authenticate(email, password, client).await {
+        Ok(account) if account.id == id => open_session(account).await?.answer(StatusCode::CREATED),
+        Ok(_) => Err(already_registered()),
+        Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => Err(key_reused()),
+        Err(problem) => Err(problem),
+    }
+}
+
+async fn is_taken(tx: &Tx, account: &Account) -> Result<bool, DbError> {
+    let email = account.email.as_deref().unwrap_or_default();
+    store::is_taken(tx, email, account.username.as_deref()).await
+}
+
+fn already_registered() -> Problem {
+    Problem::conflict(
+        "already-registered",
+        "There is an account already; log in, or reset its password",
+    )
 }
 
 /// The new row, and the word to those who keep something for each account.
@@ -82,23 +139,8 @@ pub async fn announce(tx: &Tx, registered: AccountRegistered) -> Result<(), DbEr
     outbox::enqueue_for(tx, "accounts", &["users", "billing"], &event).await
 }
 
-async fn refuse_taken(db: &Db, account: &Account) -> Result<(), Problem> {
-    let email = account.email.as_deref().unwrap_or_default();
-    match store::taken(db, email, account.username.as_deref()).await? {
-        None => Ok(()),
-        Some(Taken::Email) => Err(Problem::conflict(
-            "email-taken",
-            "There is an account with this email",
-        )),
-        Some(Taken::Username) => Err(Problem::conflict(
-            "username-taken",
-            "There is an account with this username",
-        )),
-    }
-}
-
-/// All faults of the input at once.
-fn checked(input: &Register) -> Result<Account, Problem> {
+/// All faults of the input at once; what is told of its owner becomes what is stored.
+fn checked(input: &mut Register) -> Result<Account, Problem> {
     let mut errors = Vec::new();
     let mut fault = |field: &str, detail: String| {
         errors.push(FieldError {
@@ -119,14 +161,17 @@ fn checked(input: &Register) -> Result<Account, Problem> {
             .map_err(|error| fault("username", error.to_string()))
             .ok()
     });
-    for (field, value) in [
-        ("first_name", &input.first_name),
-        ("last_name", &input.last_name),
-        ("phone", &input.phone),
-        ("language", &input.language),
-    ] {
-        if value.as_deref().is_some_and(|value| !is_text(value)) {
-            fault(field, format!("must have 1 to {MAX_TEXT} characters"));
+    let name = |typed: &str| PERSON_NAME.clean(typed);
+    let texts: [(_, _, fn(&str) -> Result<String, TextError>); 4] = [
+        ("first_name", &mut input.first_name, name),
+        ("last_name", &mut input.last_name, name),
+        ("phone", &mut input.phone, clean_phone),
+        ("language", &mut input.language, clean_language),
+    ];
+    for (field, text, clean) in texts {
+        match text.as_deref().map(clean).transpose() {
+            Ok(cleaned) => *text = cleaned,
+            Err(error) => fault(field, error.to_string()),
         }
     }
     if errors.is_empty() {
@@ -143,10 +188,4 @@ fn checked(input: &Register) -> Result<Account, Problem> {
     } else {
         Err(Problem::fields(errors))
     }
-}
-
-fn is_text(value: &str) -> bool {
-    (1..=MAX_TEXT).contains(&value.trim().chars().count())
-        && value.chars().count() <= MAX_TEXT
-        && !value.contains(char::is_control)
 }

@@ -1,7 +1,7 @@
 //! The SQL of tokens that set a new password, kept by their hash.
 
 use crate::login_name::LoginName;
-use crate::store::{ACCOUNT, Account, changed, column};
+use crate::store::{ACCOUNT, Account, changed};
 use wasmart_service::clock;
 use wasmart_service::db::{Db, DbError, Tx};
 
@@ -21,16 +21,27 @@ pub async fn insert(
 ) -> Result<Option<(String, String)>, DbError> {
     let sql = format!(
         "INSERT INTO password_resets (hash, account_id, expires_at)
-         SELECT ?1, id, ?2 FROM accounts a WHERE {} = ?3 AND email IS NOT NULL
+         SELECT ?1, id, ?2 FROM accounts a WHERE {0} IN (?3, ?6) AND email IS NOT NULL
              AND disabled_at IS NULL AND deleted_at IS NULL
              AND (SELECT count(*) FROM password_resets WHERE account_id = a.id AND expires_at > ?4)
                  < ?5
+         ORDER BY {0} = ?6 DESC LIMIT 1
          RETURNING account_id, (SELECT email FROM accounts WHERE id = account_id)",
-        column(login)
+        login.column()
     );
     let now = clock::now_ms();
     let row = tx
-        .first(&sql, &[&hash, &expires_at, &login.text(), &now, &at_once])
+        .first(
+            &sql,
+            &[
+                &hash,
+                &expires_at,
+                &login.text(),
+                &now,
+                &at_once,
+                &login.former(),
+            ],
+        )
         .await?;
     row.map(|row| Ok((row.text(0)?, row.text(1)?))).transpose()
 }

@@ -2,11 +2,13 @@
 //! take the transaction; the rest take any handle.
 
 use crate::login_name::LoginName;
-use crate::session::{Family, Session};
+use crate::session::Session;
+use crate::spelling::folded;
 use serde::Serialize;
 use wasmart_domain::account::Role;
+use wasmart_domain::text::fold;
 use wasmart_service::clock;
-use wasmart_service::db::{Db, DbError, Row, Tx};
+use wasmart_service::db::{Db, DbError, Row, ToValue, Tx};
 
 pub const ACCOUNT: &str = "id, email, username, role, created_at, generation, disabled_at";
 
@@ -70,27 +72,35 @@ fn account(row: &Row) -> Result<Account, DbError> {
     })
 }
 
-/// What another account has already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Taken {
-    Email,
-    Username,
-}
-
-pub async fn taken(db: &Db, email: &str, username: Option<&str>) -> Result<Option<Taken>, DbError> {
+/// Whether another account has this email or this username already.
+pub async fn is_taken(db: &Db, email: &str, username: Option<&str>) -> Result<bool, DbError> {
     let row = db
         .first(
-            "SELECT email IS ?1 FROM accounts WHERE email = ?1 OR username = ?2
-             ORDER BY email IS ?1 DESC LIMIT 1",
+            "SELECT 1 FROM accounts WHERE email = ? OR username = ? LIMIT 1",
             &[&email, &username],
         )
         .await?;
-    let Some(row) = row else { return Ok(None) };
-    Ok(Some(if row.flag(0)? {
-        Taken::Email
-    } else {
-        Taken::Username
-    }))
+    Ok(row.is_some())
+}
+
+/// Notes that the shop has an administrator, or has had one.
+pub async fn note_admin(tx: &Tx) -> Result<(), DbError> {
+    tx.execute(
+        "INSERT INTO first_admin (id, at) VALUES (1, ?) ON CONFLICT (id) DO NOTHING",
+        &[&clock::now_ms()],
+    )
+    .await
+}
+
+/// Whether the shop has ever had an administrator; also one that an operator made by hand.
+pub async fn has_had_admin(db: &Db) -> Result<bool, DbError> {
+    let row = db
+        .first(
+            "SELECT 1 FROM first_admin UNION ALL SELECT 1 FROM accounts WHERE role = ? LIMIT 1",
+            &[&Role::Admin.as_str()],
+        )
+        .await?;
+    Ok(row.is_some())
 }
 
 pub async fn insert_account(
@@ -99,8 +109,8 @@ pub async fn insert_account(
     password_hash: &str,
 ) -> Result<(), DbError> {
     tx.execute(
-        "INSERT INTO accounts (id, email, username, password_hash, role, created_at)
-         VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO accounts (id, email, username, password_hash, role, created_at, folded)
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
         &[
             &account.id,
             &account.email,
@@ -108,6 +118,7 @@ pub async fn insert_account(
             &password_hash,
             &account.role.as_str(),
             &account.created_at,
+            &folded(account.email.as_deref(), account.username.as_deref()),
         ],
     )
     .await
@@ -116,20 +127,13 @@ pub async fn insert_account(
 /// The account that logs in under this email or username, with its password's hash.
 pub async fn by_login(db: &Db, login: &LoginName) -> Result<Option<(Account, String)>, DbError> {
     let sql = format!(
-        "SELECT {ACCOUNT}, password_hash FROM accounts WHERE {} = ?",
-        column(login)
+        "SELECT {ACCOUNT}, password_hash FROM accounts WHERE {0} IN (?1, ?2)
+         ORDER BY {0} = ?2 DESC LIMIT 1",
+        login.column()
     );
-    let row = db.first(&sql, &[&login.text()]).await?;
+    let row = db.first(&sql, &[&login.text(), &login.former()]).await?;
     row.map(|row| Ok((account(&row)?, row.text(7)?)))
         .transpose()
-}
-
-/// Where a login is looked for. One that can be neither is not found among the usernames.
-pub fn column(login: &LoginName) -> &'static str {
-    match login {
-        LoginName::Email(_) => "email",
-        LoginName::Username(_) | LoginName::Neither(_) => "username",
-    }
 }
 
 /// An account with its password's hash.
@@ -237,7 +241,7 @@ pub async fn by_id(db: &Db, id: &str) -> Result<Option<Account>, DbError> {
 pub struct AccountFilter {
     pub role: Option<Role>,
     pub disabled: Option<bool>,
-    /// Part of the email or the username, in lower case.
+    /// Part of the email or the username.
     pub search: Option<String>,
 }
 
@@ -251,19 +255,23 @@ pub async fn list(
     let sql = format!(
         "SELECT {ACCOUNT} FROM accounts WHERE id < ?1 AND deleted_at IS NULL
              AND (?2 IS NULL OR role = ?2) AND (?3 IS NULL OR (disabled_at IS NOT NULL) = ?3)
-             AND (?4 IS NULL OR instr(email, ?4) > 0 OR instr(username, ?4) > 0)
+             AND (?4 IS NULL OR instr(folded, ?4) > 0 OR (folded IS NULL
+                 AND (instr(email, ?6) > 0 OR instr(username, ?6) > 0)))
          ORDER BY id DESC LIMIT ?5"
     );
     let role = filter.role.map(Role::as_str);
     let disabled = filter.disabled.map(i64::from);
-    db.query(&sql, &[&before, &role, &disabled, &filter.search, &limit])
-        .await?
-        .iter()
-        .map(account)
-        .collect()
+    let folded = filter.search.as_deref().map(fold);
+    // As accounts that no tick has folded yet are stored.
+    let former = filter.search.as_deref().map(str::to_lowercase);
+    let params: [&dyn ToValue; 6] = [&before, &role, &disabled, &folded, &limit, &former];
+    db.query(&sql, &params).await?.iter().map(account).collect()
 }
 
 pub async fn set_role(tx: &Tx, id: &str, role: Role) -> Result<Option<Account>, DbError> {
+    if role == Role::Admin {
+        note_admin(tx).await?;
+    }
     let sql = format!(
         "UPDATE accounts SET role = ?, generation = generation + 1
          WHERE id = ? AND deleted_at IS NULL RETURNING {ACCOUNT}"
@@ -291,8 +299,8 @@ pub async fn delete_account(tx: &Tx, id: &str) -> Result<Deleted, DbError> {
         return Ok(Deleted::Before);
     }
     tx.execute(
-        "UPDATE accounts SET email = NULL, username = NULL, password_hash = '', deleted_at = ?
-         WHERE id = ?",
+        "UPDATE accounts SET email = NULL, username = NULL, folded = NULL, password_hash = '',
+             deleted_at = ? WHERE id = ?",
         &[&clock::now_ms(), &id],
     )
     .await?;
@@ -310,8 +318,12 @@ pub async fn empty_announcements(tx: &Tx, id: &str) -> Result<(), DbError> {
 }
 
 /// Keeps fresh tokens; false when the account has changed since they were signed, in which case they
-/// must not be given out.
-pub async fn insert_session(tx: &Tx, session: &Session) -> Result<bool, DbError> {
+/// must not be given out. `parent` is the hash of the refresh token that they are given for.
+pub async fn insert_session(
+    tx: &Tx,
+    session: &Session,
+    parent: Option<&str>,
+) -> Result<bool, DbError> {
     let current = by_id(tx, &session.account.id).await?;
     let is_same =
         |now: Account| now.generation == session.account.generation && now.disabled_at.is_none();
@@ -319,14 +331,15 @@ pub async fn insert_session(tx: &Tx, session: &Session) -> Result<bool, DbError>
         return Ok(false);
     }
     tx.execute(
-        "INSERT INTO refresh_tokens (hash, family, account_id, created_at, expires_at)
-         VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO refresh_tokens (hash, family, account_id, created_at, expires_at, parent)
+         VALUES (?, ?, ?, ?, ?, ?)",
         &[
             &session.refresh_hash,
             &session.family.id,
             &session.account.id,
             &clock::now_ms(),
             &session.family.ends_at,
+            &parent,
         ],
     )
     .await?;
@@ -343,44 +356,4 @@ pub async fn insert_session(tx: &Tx, session: &Session) -> Result<bool, DbError>
     )
     .await?;
     Ok(true)
-}
-
-/// A refresh token as it was when it was looked up.
-pub struct Refresh {
-    pub account_id: String,
-    pub family: Family,
-    pub used_at: Option<i64>,
-}
-
-/// A refresh token that was neither revoked nor has ended.
-pub async fn refresh_token(db: &Db, hash: &str) -> Result<Option<Refresh>, DbError> {
-    let row = db
-        .first(
-            "SELECT account_id, family, expires_at, used_at FROM refresh_tokens
-             WHERE hash = ? AND revoked_at IS NULL AND expires_at > ?",
-            &[&hash, &clock::now_ms()],
-        )
-        .await?;
-    let Some(row) = row else { return Ok(None) };
-    Ok(Some(Refresh {
-        account_id: row.text(0)?,
-        family: Family {
-            id: row.text(1)?,
-            ends_at: row.int(2)?,
-        },
-        used_at: row.opt_int(3)?,
-    }))
-}
-
-/// Uses a refresh token up; false when another request was first.
-pub async fn use_refresh_token(tx: &Tx, hash: &str) -> Result<bool, DbError> {
-    let row = tx
-        .first(
-            "UPDATE refresh_tokens SET used_at = ?1
-             WHERE hash = ?2 AND used_at IS NULL AND revoked_at IS NULL AND expires_at > ?1
-             RETURNING 1",
-            &[&clock::now_ms(), &hash],
-        )
-        .await?;
-    Ok(row.is_some())
 }

@@ -1,18 +1,21 @@
 //! Slows down whoever guesses: the longer somebody fails, the longer each next try must wait (429).
 //!
-//! Three things are counted, each as a bucket that leaks, under a hash of what it is about:
+//! Four things are counted, each as a bucket that leaks, under a hash of what it is about:
 //!
 //! - an account (what was typed as its name, so that one that is none counts the same) tried from one
 //!   network: few failures are free, then each wait is twice the one before;
 //! - a network, whatever it tries: many are free, the waits stay short;
 //! - an account, whoever tries: never a reason to wait. Past a limit, networks from which it has not
-//!   been logged in lately have fewer failures free.
+//!   been logged in lately have fewer failures free;
+//! - registrations from one network, also those that succeed: each makes an account.
 //!
 //! So nobody who fails elsewhere keeps an owner out: what makes her wait are failures on her account from her
 //! own network, or very many from it. An attempt is counted before the password is looked at, so that
-//! a hundred at once are not a hundred for the price of one; success takes it back.
+//! a hundred at once are not a hundred for the price of one; success takes it back. What is let through
+//! and will hash a password then waits for its turn (`hashing`).
 
 use crate::SERVICE;
+use crate::hashing::Place;
 use crate::signing::digest;
 use http::StatusCode;
 use wasmart_service::clock::now_ms;
@@ -28,8 +31,17 @@ pub enum Scope {
     Password,
     /// A mail to reset the password.
     Forgot,
-    /// The token from such a mail.
+    /// A wrong token to reset the password.
     Reset,
+    /// A new account.
+    Register,
+}
+
+impl Scope {
+    /// Whether a password is hashed for it.
+    fn hashes(self) -> bool {
+        matches!(self, Scope::Login | Scope::Password | Scope::Register)
+    }
 }
 
 /// How failures of one kind are counted, in milliseconds.
@@ -57,6 +69,8 @@ const NETWORK: Rule = Rule {
     free: 100,
     longest: 30_000,
 };
+/// Registrations from one network, the successful ones too: a hundred at once, then one in ten seconds.
+const REGISTRATIONS: Rule = NETWORK;
 /// An account is under attack at this level: fifty failures at once, or more than one a minute.
 const ATTACK_MS: i64 = 50 * FAILURE_MS;
 const FAILURE_MS: i64 = 60_000;
@@ -65,12 +79,17 @@ const KNOWN_MS: i64 = 90 * 24 * 60 * 60_000;
 /// After this time without a failure a bucket is empty, whatever was in it.
 const FORGOTTEN_MS: i64 = 24 * 60 * 60_000;
 const SWEPT: i64 = 500;
+/// Networks that stay known to one account: the latest.
+const KNOWN_EACH: i64 = 100;
 
 /// An attempt that was let through and counted as a failure until it succeeds.
 pub struct Attempt {
+    scope: Scope,
     pair: String,
     network: String,
     account: String,
+    /// Where a password is hashed.
+    place: Option<Place>,
 }
 
 impl Attempt {
@@ -83,29 +102,58 @@ impl Attempt {
         client: Client,
     ) -> Result<Attempt, Problem> {
         let network = client.network();
-        let attempt = Attempt {
+        let mut attempt = Attempt {
+            scope,
             pair: pair_key(scope, subject, &network),
             network: digest(&format!("network {network}")),
             account: digest(&format!("account {scope:?} {subject}")),
+            place: None,
         };
         // What may be forgotten in a loss of power need not wait for the disk.
         let db = Db::open_with(&SERVICE, Durability::Relaxed).await?;
         attempt.refuse_early(&db).await?;
         let tx = db.begin().await?;
-        let rule = match attempt.is_under_attack(&tx).await? {
-            true if !is_known(&tx, owner, &network).await? => &STRANGE,
-            _ => &PAIR,
-        };
-        let passes = enter(&tx, &attempt.pair, rule).await?
-            && enter(&tx, &attempt.network, &NETWORK).await?;
-        if !passes {
+        if !attempt.is_counted(&tx, owner, &network).await? {
             tx.rollback().await?;
             let db = Db::open(&SERVICE).await?;
             attempt.refuse_early(&db).await?;
             return Err(refused(FIRST_WAIT_MS));
         }
+        if scope.hashes() {
+            match Place::join(&tx, &attempt.network).await {
+                Ok(place) => attempt.place = Some(place),
+                Err(problem) => {
+                    tx.rollback().await?;
+                    return Err(problem);
+                }
+            }
+        }
         tx.commit().await?;
+        let Some(place) = &mut attempt.place else {
+            return Ok(attempt);
+        };
+        if let Err(problem) = place.wait().await {
+            attempt.withdraw().await?;
+            return Err(problem);
+        }
         Ok(attempt)
+    }
+
+    /// Counts it as a failure; false where one must wait.
+    async fn is_counted(
+        &self,
+        tx: &Tx,
+        owner: Option<&str>,
+        network: &str,
+    ) -> Result<bool, DbError> {
+        let rule = if self.scope == Scope::Register {
+            &REGISTRATIONS
+        } else if self.is_under_attack(tx).await? && !is_known(tx, owner, network).await? {
+            &STRANGE
+        } else {
+            &PAIR
+        };
+        Ok(enter(tx, &self.pair, rule).await? && enter(tx, &self.network, &NETWORK).await?)
     }
 
     /// What an attack that is under way gets: one look, no lock.
@@ -143,6 +191,10 @@ impl Attempt {
 
     /// It was a failure: counted already, but not yet for the account.
     pub async fn failed(&self, tx: &Tx) -> Result<(), DbError> {
+        self.leave(tx).await?;
+        if self.scope == Scope::Register {
+            return Ok(());
+        }
         let any_number = Rule {
             cost: FAILURE_MS,
             free: i64::MAX,
@@ -151,14 +203,35 @@ impl Attempt {
         enter(tx, &self.account, &any_number).await.map(drop)
     }
 
-    /// It was none: the account starts anew here, the network is as before.
+    /// It was none: the account starts anew here, the network is as before. A registration stays one.
     pub async fn succeeded(&self, tx: &Tx) -> Result<(), DbError> {
-        forget(tx, &self.pair).await?;
-        tx.execute(
-            "UPDATE attempts SET level = max(0, level - ?), until = 0 WHERE key = ?",
-            &[&NETWORK.cost, &self.network],
-        )
-        .await
+        self.leave(tx).await?;
+        if self.scope != Scope::Register {
+            forget(tx, &self.pair).await?;
+        }
+        take_back(tx, &self.network, NETWORK.cost).await
+    }
+
+    /// It came to nothing, through no fault of the client.
+    pub async fn withdraw(&self) -> Result<(), DbError> {
+        let db = Db::open_with(&SERVICE, Durability::Relaxed).await?;
+        let tx = db.begin().await?;
+        self.leave(&tx).await?;
+        let cost = if self.scope == Scope::Register {
+            REGISTRATIONS.cost
+        } else {
+            PAIR.cost
+        };
+        take_back(&tx, &self.pair, cost).await?;
+        take_back(&tx, &self.network, NETWORK.cost).await?;
+        tx.commit().await
+    }
+
+    async fn leave(&self, tx: &Tx) -> Result<(), DbError> {
+        match &self.place {
+            Some(place) => place.leave(tx).await,
+            None => Ok(()),
+        }
     }
 }
 
@@ -177,6 +250,13 @@ pub async fn know(tx: &Tx, account: &str, client: Client) -> Result<(), DbError>
         "INSERT INTO known_networks (account_id, network, at) VALUES (?, ?, ?)
          ON CONFLICT (account_id, network) DO UPDATE SET at = excluded.at",
         &[&account, &digest(&client.network()), &now_ms()],
+    )
+    .await?;
+    tx.execute(
+        "DELETE FROM known_networks WHERE account_id = ?1 AND network IN
+             (SELECT network FROM known_networks WHERE account_id = ?1
+              ORDER BY at DESC LIMIT -1 OFFSET ?2)",
+        &[&account, &KNOWN_EACH],
     )
     .await
 }
@@ -230,6 +310,15 @@ async fn enter(tx: &Tx, key: &str, rule: &Rule) -> Result<bool, DbError> {
         )
         .await?;
     Ok(row.is_some())
+}
+
+/// Takes one failure back.
+async fn take_back(tx: &Tx, key: &str, cost: i64) -> Result<(), DbError> {
+    tx.execute(
+        "UPDATE attempts SET level = max(0, level - ?), until = 0 WHERE key = ?",
+        &[&cost, &key],
+    )
+    .await
 }
 
 async fn is_known(db: &Db, owner: Option<&str>, network: &str) -> Result<bool, DbError> {

@@ -2,15 +2,15 @@
 
 use crate::{
     SERVICE, audit, first_admin, identities, issuers, password_reset, provider, revocation, seen,
-    throttle, told,
+    spelling, throttle, told,
 };
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use wasmart_service::db::Db;
-use wasmart_service::http::{Problem, internal_only};
+use wasmart_service::http::Problem;
 use wasmart_service::outbox;
 
-pub async fn tick(headers: HeaderMap) -> Result<StatusCode, Problem> {
-    internal_only(&headers).await?;
+pub async fn tick() -> Result<StatusCode, Problem> {
+    spelling::ensure().await?;
     first_admin::ensure().await?;
     outbox::drain(&SERVICE).await;
     let db = Db::open(&SERVICE).await?;

@@ -1,29 +1,31 @@
 //! `POST /auth/token`: the OAuth 2.0 token endpoint (RFC 6749 §4.3 and §6) for clients that speak nothing
-//! else. The client is public: there is no client secret, and none is taken.
+//! else. The client is public: there is no client secret, and none is taken (`client_authentication`).
 
 use crate::authenticate::authenticate;
+use crate::client_authentication::{self, Fault};
 use crate::session::Session;
 use crate::{login, refresh};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, PRAGMA, SET_COOKIE, WWW_AUTHENTICATE,
-};
-use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use http::header::{CACHE_CONTROL, PRAGMA, SET_COOKIE, WWW_AUTHENTICATE};
+use http::{HeaderValue, Request, StatusCode};
 use serde_json::json;
 use std::collections::HashMap;
-use wasmart_service::http::{Client, Problem, read_body};
+use wasmart_service::http::{Client, Problem, media_type, read_body};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The parameters that this endpoint reads; others are passed over (RFC 6749 §3.2).
-const KNOWN: [&str; 6] = [
+const KNOWN: [&str; 9] = [
     "grant_type",
     "username",
     "password",
     "refresh_token",
     "scope",
+    "client_id",
     "client_secret",
+    "client_assertion",
+    "client_assertion_type",
 ];
 
 /// Why there is no token.
@@ -32,6 +34,18 @@ enum Refusal {
     Error(&'static str, &'static str),
     /// What OAuth has no word for: too much, too often, out of order.
     Problem(Problem),
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Refusal {
+        match fault {
+            Fault::NoSecretHere => Refusal::Error(
+                "invalid_client",
+                "this client is public: it has no secret to show",
+            ),
+            Fault::Ambiguous(description) => invalid_request(description),
+        }
+    }
 }
 
 impl From<Problem> for Refusal {
@@ -46,31 +60,26 @@ impl From<Problem> for Refusal {
 }
 
 pub async fn token(client: Client, request: Request<Body>) -> Response {
-    match grant(client, request).await {
-        Ok(mut response) => {
-            let headers = response.headers_mut();
-            headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
-            // Such a client keeps its tokens itself; a cookie would only be a second copy.
-            headers.remove(SET_COOKIE);
-            response
-        }
+    let mut response = match grant(client, request).await {
+        Ok(response) => response,
         Err(refusal) => refusal.into_response(),
-    }
+    };
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+    // Such a client keeps its tokens itself; a cookie would only be a second copy.
+    headers.remove(SET_COOKIE);
+    response
 }
 
 async fn grant(client: Client, request: Request<Body>) -> Result<Response, Refusal> {
     let headers = request.headers().clone();
-    if !is_form(&headers) {
+    if media_type(&headers).as_deref() != Some(FORM) {
         return Err(invalid_request("send application/x-www-form-urlencoded"));
     }
     let given = parameters(&read_body(request).await?)?;
     let parameter = |name: &str| given.get(name).map(String::as_str);
-    if headers.contains_key(AUTHORIZATION) || given.contains_key("client_secret") {
-        return Err(Refusal::Error(
-            "invalid_client",
-            "this client is public: it has no secret to show",
-        ));
-    }
+    client_authentication::check(&headers, &parameter)?;
     if given.contains_key("scope") {
         return Err(Refusal::Error("invalid_scope", "there are no scopes here"));
     }
@@ -101,14 +110,6 @@ async fn grant(client: Client, request: Request<Body>) -> Result<Response, Refus
 
 async fn log_in((username, password): (&str, &str), client: Client) -> Result<Session, Problem> {
     login::open_session(authenticate(username, password, client).await?).await
-}
-
-fn is_form(headers: &HeaderMap) -> bool {
-    headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .is_some_and(|media| media.trim().eq_ignore_ascii_case(FORM))
 }
 
 /// One that is empty counts as left out, one that comes twice is refused (RFC 6749 §3.2).
@@ -147,12 +148,9 @@ impl IntoResponse for Refusal {
             StatusCode::BAD_REQUEST
         };
         let mut response = (status, axum::Json(body)).into_response();
-        let headers = response.headers_mut();
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
         if status == StatusCode::UNAUTHORIZED {
             let basic = HeaderValue::from_static("Basic realm=\"wasmart\"");
-            headers.insert(WWW_AUTHENTICATE, basic);
+            response.headers_mut().insert(WWW_AUTHENTICATE, basic);
         }
         response
     }

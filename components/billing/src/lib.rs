@@ -9,12 +9,12 @@ mod saga;
 mod store;
 mod wallet;
 
-use axum::Router;
-use axum::routing::{get, post};
 use spin_sdk::http::{IntoResponse, Request};
 use spin_sdk::{http_service, redis_subscriber};
 use wasmart_service::db::{DbError, Migration, OUTBOX_RATE};
-use wasmart_service::{Service, dead_letters, http, inbox};
+use wasmart_service::http::{self, Routes};
+use wasmart_service::operators::OPERATOR_ACTIONS;
+use wasmart_service::{Service, dead_letters, inbox};
 
 static SERVICE: Service = Service {
     name: "billing",
@@ -32,11 +32,20 @@ static SERVICE: Service = Service {
             sql: include_str!("../migrations/0003_payout.sql"),
         },
         Migration {
+            version: 4,
+            sql: include_str!("../migrations/0004_actors.sql"),
+        },
+        Migration {
             version: 5,
-            sql: include_str!("../migrations/0005_gone.sql"),
+            sql: OPERATOR_ACTIONS,
+        },
+        Migration {
+            version: 6,
+            sql: include_str!("../migrations/0006_gone.sql"),
         },
     ],
     commands: &[],
+    channels: &["payments", "accounts", "acks"],
 };
 
 #[http_service]
@@ -49,17 +58,15 @@ async fn on_message(message: Vec<u8>) -> Result<(), DbError> {
     inbox::receive(&SERVICE, &message, &saga::Participant).await
 }
 
-fn routes() -> Router {
-    Router::new()
-        .route(
-            "/api/v1/billing/account",
-            get(wallet::read).post(wallet::open),
-        )
-        .route("/api/v1/billing/account/my", get(wallet::read))
-        .route("/api/v1/billing/account/deposit", post(wallet::deposit))
-        .route("/api/v1/billing/account/withdraw", post(wallet::withdraw))
-        .route("/api/v1/billing/transactions", get(wallet::transactions))
-        .route("/internal/billing/tick", post(wallet::tick))
+fn routes() -> Routes {
+    Routes::of(&SERVICE)
+        .get("/api/v1/billing/account", wallet::read)
+        .post("/api/v1/billing/account", wallet::open)
+        .get("/api/v1/billing/account/my", wallet::read)
+        .post("/api/v1/billing/account/deposit", wallet::deposit)
+        .post("/api/v1/billing/account/withdraw", wallet::withdraw)
+        .get("/api/v1/billing/transactions", wallet::transactions)
+        .post("/internal/billing/tick", wallet::tick)
         .merge(dead_letters::routes(&SERVICE, &saga::Participant))
         .merge(http::probes(&SERVICE))
 }

@@ -1,7 +1,8 @@
 //! The charging side of the saga, and the wallets that come and go with accounts. Each command has
 //! at most one effect and is answered as often as it comes.
 
-use crate::{SERVICE, store};
+use crate::SERVICE;
+use crate::store::{self, Booking};
 use serde::{Deserialize, Serialize};
 use wasmart_contracts::envelope::Event;
 use wasmart_contracts::messages::{
@@ -10,6 +11,7 @@ use wasmart_contracts::messages::{
 };
 use wasmart_domain::ledger::{self, Account, Kind, LedgerError};
 use wasmart_domain::money::{CURRENCY, Money};
+use wasmart_service::actor::Actor;
 use wasmart_service::barrier::{self, Entry, Operation};
 use wasmart_service::db::Tx;
 use wasmart_service::inbox::{Handled, Handler, Refusal, reply};
@@ -66,6 +68,16 @@ impl Answer {
     }
 }
 
+/// What the saga and the end of an account move; who moved an order is in its own history.
+fn by_shop<'a>(user: &'a str, order_id: Option<&'a str>, balance: Money) -> Booking<'a> {
+    Booking {
+        user,
+        order_id,
+        balance,
+        actor: Actor::system(),
+    }
+}
+
 async fn charge(tx: &Tx, command: &PaymentCharge) -> Result<Answer, Refusal> {
     let order_id = &command.order_id;
     match barrier::enter(tx, order_id, CHARGE, Operation::Do).await? {
@@ -100,14 +112,8 @@ async fn take(tx: &Tx, command: &PaymentCharge) -> Result<Result<(), Decline>, R
     let amount = Money::from_minor(command.amount);
     match ledger::post(Kind::Charge, &command.user_id, balance, amount) {
         Ok((movement, after)) => {
-            store::book(
-                tx,
-                &movement,
-                &command.user_id,
-                Some(&command.order_id),
-                after,
-            )
-            .await?;
+            let booking = by_shop(&command.user_id, Some(&command.order_id), after);
+            store::book(tx, &movement, &booking).await?;
             Ok(Ok(()))
         }
         Err(LedgerError::InsufficientFunds { .. }) => Ok(Err(Decline::InsufficientFunds)),
@@ -128,7 +134,7 @@ async fn refund(tx: &Tx, command: &PaymentRefund) -> Result<Answer, Refusal> {
         let balance = wallet.as_ref().map_or(Money::ZERO, |w| w.balance);
         let (movement, after) = ledger::post(Kind::Refund, &user, balance, amount)
             .map_err(|error| Refusal::Poison(error.to_string()))?;
-        store::book(tx, &movement, &user, Some(order_id), after).await?;
+        store::book(tx, &movement, &by_shop(&user, Some(order_id), after)).await?;
         // A closed wallet takes back what is its own, and hands it on.
         if wallet.is_some_and(|wallet| wallet.closed) {
             pay_out(tx, &user, after).await?;
@@ -168,5 +174,5 @@ async fn pay_out(tx: &Tx, user: &str, balance: Money) -> Result<(), Refusal> {
     }
     let (movement, after) = ledger::post(Kind::Payout, user, balance, balance)
         .map_err(|error| Refusal::Poison(error.to_string()))?;
-    Ok(store::book(tx, &movement, user, None, after).await?)
+    Ok(store::book(tx, &movement, &by_shop(user, None, after)).await?)
 }

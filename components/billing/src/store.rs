@@ -3,6 +3,7 @@
 use serde::Serialize;
 use wasmart_domain::ledger::{Account, Movement};
 use wasmart_domain::money::{CURRENCY, Money};
+use wasmart_service::actor::Actor;
 use wasmart_service::clock::{now_ms, rfc3339};
 use wasmart_service::db::{Db, DbError, Row, Tx};
 use wasmart_service::new_id;
@@ -25,7 +26,19 @@ pub struct Transaction {
     pub balance: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order_id: Option<String>,
+    /// Who moved it; absent where it was moved before that was kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor: Option<Actor>,
     pub created_at: String,
+}
+
+/// What a movement is booked with.
+pub struct Booking<'a> {
+    pub user: &'a str,
+    pub order_id: Option<&'a str>,
+    /// The wallet's balance afterwards.
+    pub balance: Money,
+    pub actor: Actor,
 }
 
 pub async fn wallet(db: &Db, user: &str) -> Result<Option<Wallet>, DbError> {
@@ -61,13 +74,7 @@ pub async fn open(db: &Db, account: &Account) -> Result<bool, DbError> {
 }
 
 /// Books a movement: one row, and the balances of both accounts.
-pub async fn book(
-    tx: &Tx,
-    movement: &Movement,
-    user: &str,
-    order_id: Option<&str>,
-    balance: Money,
-) -> Result<(), DbError> {
+pub async fn book(tx: &Tx, movement: &Movement, booking: &Booking<'_>) -> Result<(), DbError> {
     for (account, change) in [
         (&movement.debit, -movement.amount.minor()),
         (&movement.credit, movement.amount.minor()),
@@ -81,17 +88,20 @@ pub async fn book(
     }
     tx.execute(
         "INSERT INTO transactions
-             (id, kind, debit, credit, amount, user_id, order_id, balance, created_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             (id, kind, debit, credit, amount, user_id, order_id, balance, actor_kind, actor_id,
+              created_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         &[
             &new_id(),
             &movement.kind.as_str(),
             &movement.debit.code(),
             &movement.credit.code(),
             &movement.amount.minor(),
-            &user,
-            &order_id,
-            &balance.minor(),
+            &booking.user,
+            &booking.order_id,
+            &booking.balance.minor(),
+            &booking.actor.kind(),
+            &booking.actor.id(),
             &now_ms(),
         ],
     )
@@ -118,16 +128,32 @@ pub async fn close(tx: &Tx, user: &str) -> Result<(), DbError> {
     .await
 }
 
+/// When the oldest of the user's newest `count` deposits and withdrawals was made; none if there are fewer.
+pub async fn moved_at(db: &Db, user: &str, count: i64) -> Result<Option<i64>, DbError> {
+    let row = db
+        .first(
+            "SELECT created_at FROM transactions
+             WHERE user_id = ? AND kind IN ('deposit', 'withdrawal')
+             ORDER BY rowid DESC LIMIT 1 OFFSET ?",
+            &[&user, &(count - 1)],
+        )
+        .await?;
+    row.map(|row| row.int(0)).transpose()
+}
+
+/// A user's statement, newest first, from below the transaction with the id `before`. In the order of the
+/// ledger, so that each balance follows from the one before it; that of ids, which come from a clock, may differ.
 pub async fn transactions(
     db: &Db,
     user: &str,
     before: &str,
     limit: i64,
 ) -> Result<Vec<Transaction>, DbError> {
+    let before = db.place_of("transactions", before).await?;
     let rows = db
         .query(
-            "SELECT id, kind, amount, balance, order_id, created_at FROM transactions
-             WHERE user_id = ? AND id < ? ORDER BY id DESC LIMIT ?",
+            "SELECT id, kind, amount, balance, order_id, actor_kind, actor_id, created_at
+             FROM transactions WHERE user_id = ? AND rowid < ? ORDER BY rowid DESC LIMIT ?",
             &[&user, &before, &limit],
         )
         .await?;
@@ -139,7 +165,8 @@ pub async fn transactions(
             currency: CURRENCY,
             balance: row.int(3)?,
             order_id: row.opt_text(4)?,
-            created_at: rfc3339(row.int(5)?),
+            actor: Actor::read(row, 5)?,
+            created_at: rfc3339(row.int(7)?),
         })
     };
     rows.iter().map(read).collect()

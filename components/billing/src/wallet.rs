@@ -1,7 +1,7 @@
 //! The HTTP side: the caller's own wallet.
 
 use crate::SERVICE;
-use crate::store::{self, Transaction};
+use crate::store::{self, Booking, Transaction};
 use axum::Json;
 use axum::response::IntoResponse;
 use http::{HeaderMap, StatusCode};
@@ -9,11 +9,18 @@ use serde::{Deserialize, Serialize};
 use wasmart_contracts::messages::DepositNotice;
 use wasmart_domain::ledger::{self, Account, Kind, LedgerError};
 use wasmart_domain::money::{CURRENCY, Money};
+use wasmart_service::actor::Actor;
+use wasmart_service::clock::now_ms;
+use wasmart_service::config;
 use wasmart_service::db::{Db, Tx};
 use wasmart_service::guard::Caller;
-use wasmart_service::http::{Input, Page, PageQuery, Params, Problem, internal_only};
+use wasmart_service::http::{Conditions, Input, Page, PageQuery, Params, Problem};
 use wasmart_service::idempotency::{self, Answer, Once};
 use wasmart_service::outbox;
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+/// Deposits and withdrawals of one account in 24 hours, unless `payments_per_day` says otherwise.
+const PAYMENTS_PER_DAY: i64 = 1_000;
 
 /// A wallet, as its owner sees it.
 #[derive(Serialize)]
@@ -48,32 +55,46 @@ pub async fn read(caller: Caller) -> Result<Json<WalletView>, Problem> {
 }
 
 /// `POST /billing/account`: 201 when it is new, 200 when it was there.
-pub async fn open(caller: Caller) -> Result<impl IntoResponse, Problem> {
-    let db = Db::open(&SERVICE).await?;
-    let balance = open_wallet(&db, &caller.id).await?;
-    let status = match store::open(&db, &Account::Wallet(caller.id.clone())).await? {
+pub async fn open(
+    caller: Caller,
+    headers: HeaderMap,
+    conditions: Conditions,
+) -> Result<impl IntoResponse, Problem> {
+    let once = Once::new(&headers, &caller.id, "POST /billing/account", &())?;
+    let tx = Db::open(&SERVICE).await?.begin().await?;
+    if let Some(answer) = once.earlier(&tx).await? {
+        return Ok(answer);
+    }
+    let wallet = WalletView::of(open_wallet(&tx, &caller.id).await?);
+    conditions.check(&wallet)?;
+    let status = match store::open(&tx, &Account::Wallet(caller.id.clone())).await? {
         true => StatusCode::CREATED,
         false => StatusCode::OK,
     };
-    Ok((status, Json(WalletView::of(balance))))
+    let answer = Answer::json(status, &wallet).tagged();
+    once.keep(&tx, &answer).await?;
+    tx.commit().await?;
+    Ok(answer)
 }
 
 /// `POST /billing/account/deposit`
 pub async fn deposit(
     caller: Caller,
     headers: HeaderMap,
+    conditions: Conditions,
     Input(input): Input<Amount>,
 ) -> Result<impl IntoResponse, Problem> {
-    move_money(caller, &headers, &input, Kind::Deposit).await
+    move_money(caller, (&headers, &conditions), &input, Kind::Deposit).await
 }
 
 /// `POST /billing/account/withdraw`
 pub async fn withdraw(
     caller: Caller,
     headers: HeaderMap,
+    conditions: Conditions,
     Input(input): Input<Amount>,
 ) -> Result<impl IntoResponse, Problem> {
-    move_money(caller, &headers, &input, Kind::Withdrawal).await
+    move_money(caller, (&headers, &conditions), &input, Kind::Withdrawal).await
 }
 
 /// `GET /billing/transactions`
@@ -81,14 +102,15 @@ pub async fn transactions(
     caller: Caller,
     Params(page): Params<PageQuery>,
 ) -> Result<Json<Page<Transaction>>, Problem> {
+    let (before, limit) = (page.before()?, page.fetch()?);
     let db = Db::open(&SERVICE).await?;
-    let list = store::transactions(&db, &caller.id, page.before(), page.fetch()?).await?;
-    page.page(list, |transaction| &transaction.id).map(Json)
+    let list = store::transactions(&db, &caller.id, &before, limit).await?;
+    page.page(list, |transaction| transaction.id.clone())
+        .map(Json)
 }
 
 /// `POST /internal/billing/tick`: sends what is due, forgets what need not be remembered.
-pub async fn tick(headers: HeaderMap) -> Result<StatusCode, Problem> {
-    internal_only(&headers).await?;
+pub async fn tick() -> Result<StatusCode, Problem> {
     outbox::drain(&SERVICE).await;
     let tx = Db::open(&SERVICE).await?.begin().await?;
     idempotency::sweep(&tx).await?;
@@ -98,7 +120,7 @@ pub async fn tick(headers: HeaderMap) -> Result<StatusCode, Problem> {
 
 async fn move_money(
     caller: Caller,
-    headers: &HeaderMap,
+    (headers, conditions): (&HeaderMap, &Conditions),
     input: &Amount,
     kind: Kind,
 ) -> Result<Answer, Problem> {
@@ -110,23 +132,55 @@ async fn move_money(
     {
         return Err(Problem::field("currency", format!("must be {CURRENCY}")));
     }
-    let once = Once::new(headers, &caller.id, kind.as_str(), input)?;
+    // To leave the currency out and to name the only one are the same.
+    let asked = Amount {
+        amount: input.amount,
+        currency: None,
+    };
+    let once = Once::new(headers, &caller.id, kind.as_str(), &asked)?;
 
     let tx = Db::open(&SERVICE).await?.begin().await?;
     if let Some(answer) = once.earlier(&tx).await? {
         return Ok(answer);
     }
     let balance = open_wallet(&tx, &caller.id).await?;
+    conditions.check(&WalletView::of(balance))?;
+    check_quota(&tx, &caller.id).await?;
     let (movement, after) = ledger::post(kind, &caller.id, balance, amount).map_err(refuse)?;
-    store::book(&tx, &movement, &caller.id, None, after).await?;
+    let booking = Booking {
+        user: &caller.id,
+        order_id: None,
+        balance: after,
+        actor: Actor::customer(&caller.id),
+    };
+    store::book(&tx, &movement, &booking).await?;
     if kind == Kind::Deposit {
         tell(&tx, &caller.id, amount, after).await?;
     }
-    let answer = Answer::json(StatusCode::OK, &WalletView::of(after));
+    let answer = Answer::json(StatusCode::OK, &WalletView::of(after)).tagged();
     once.keep(&tx, &answer).await?;
     tx.commit().await?;
     outbox::drain(&SERVICE).await;
     Ok(answer)
+}
+
+/// Refuses (429) one more deposit or withdrawal of an account that has made too many in the last 24 hours: each
+/// is a row of the ledger for ever.
+async fn check_quota(tx: &Tx, user: &str) -> Result<(), Problem> {
+    let Some(most) = config::bound("payments_per_day", PAYMENTS_PER_DAY).await else {
+        return Ok(());
+    };
+    let moved_at = store::moved_at(tx, user, most).await?;
+    let wait_ms = moved_at.map_or(0, |at| at + DAY_MS - now_ms());
+    if wait_ms <= 0 {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        "too-many-payments",
+        format!("An account may make {most} deposits and withdrawals in 24 hours"),
+    )
+    .retry_after(wait_ms.unsigned_abs().div_ceil(1000)))
 }
 
 async fn tell(tx: &Tx, user: &str, amount: Money, balance: Money) -> Result<(), Problem> {

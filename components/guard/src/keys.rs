@@ -4,6 +4,7 @@ use crate::Denial;
 use crate::known::VerifiedBy;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use wasmart_printable::one_line;
 use wasmart_tokens::config::{TrustedIssuer, trusted_issuers};
 use wasmart_tokens::digest;
 use wasmart_tokens::keys::{FRESH_SECONDS, PublicKey, PublicKeys, parse};
@@ -91,7 +92,7 @@ impl Trust {
         let trust = match (Trust::read().await, known) {
             (Ok(trust), _) => Arc::new(trust),
             (Err(fault), Some((trust, _))) => {
-                eprintln!("the trusted keys stay as they were: {fault:?}");
+                log(&format!("the trusted keys stay as they were: {fault:?}"));
                 trust
             }
             (Err(fault), None) => return Err(fault),
@@ -114,7 +115,7 @@ impl Trust {
 async fn others() -> Vec<TrustedIssuer> {
     let text = spin_sdk::variables::get("trusted_issuers").await;
     trusted_issuers(&text.unwrap_or_default()).unwrap_or_else(|fault| {
-        eprintln!("no other issuer is trusted: {fault}");
+        log(&format!("no other issuer is trusted: {fault}"));
         vec![]
     })
 }
@@ -127,4 +128,9 @@ async fn variable(name: &str) -> Result<String, Denial> {
     spin_sdk::variables::get(name)
         .await
         .map_err(|error| Denial::Unavailable(format!("variable {name}: {error}")))
+}
+
+/// One line, whatever the fault quotes.
+fn log(text: &str) {
+    eprintln!("{}", one_line(text));
 }

@@ -11,12 +11,12 @@ mod messages;
 mod store;
 mod text;
 
-use axum::Router;
-use axum::routing::{get, post};
 use spin_sdk::http::{IntoResponse, Request};
 use spin_sdk::{http_service, redis_subscriber};
 use wasmart_service::db::{DbError, Migration, OUTBOX_RATE};
-use wasmart_service::{Service, dead_letters, http, inbox};
+use wasmart_service::http::{self, Routes};
+use wasmart_service::operators::OPERATOR_ACTIONS;
+use wasmart_service::{Service, dead_letters, inbox};
 
 static SERVICE: Service = Service {
     name: "notifications",
@@ -37,8 +37,13 @@ static SERVICE: Service = Service {
             version: 4,
             sql: include_str!("../migrations/0004_gone.sql"),
         },
+        Migration {
+            version: 5,
+            sql: OPERATOR_ACTIONS,
+        },
     ],
     commands: &[],
+    channels: &["notifications", "accounts"],
 };
 
 #[http_service]
@@ -51,13 +56,13 @@ async fn on_message(message: Vec<u8>) -> Result<(), DbError> {
     inbox::receive(&SERVICE, &message, &messages::Notices).await
 }
 
-fn routes() -> Router {
-    Router::new()
-        .route("/api/v1/notifications", get(list::list))
-        .route("/api/v1/notifications/{id}/read", post(list::read))
-        .route("/internal/notifications/mails", get(mails::list))
-        .route("/internal/notifications/mails/{id}", get(mails::show))
-        .route("/internal/notifications/tick", post(mails::tick))
+fn routes() -> Routes {
+    Routes::of(&SERVICE)
+        .get("/api/v1/notifications", list::list)
+        .post("/api/v1/notifications/{id}/read", list::read)
+        .get("/internal/notifications/mails", mails::list)
+        .get("/internal/notifications/mails/{id}", mails::show)
+        .post("/internal/notifications/tick", mails::tick)
         .merge(dead_letters::routes(&SERVICE, &messages::Notices))
         .merge(http::probes(&SERVICE))
 }

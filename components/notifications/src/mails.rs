@@ -4,16 +4,14 @@
 use crate::SERVICE;
 use crate::text::Mail;
 use axum::Json;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use serde::Serialize;
 use wasmart_contracts::envelope::Event;
 use wasmart_service::clock::{now_ms, rfc3339};
 use wasmart_service::db::{Db, DbError, Row, Tx};
-use wasmart_service::http::{Id, Page, Problem, internal_only};
+use wasmart_service::http::{Id, Page, PageQuery, Params, Problem};
 use wasmart_service::new_id;
 
-/// Mails listed at once.
-const MAX_LISTED: i64 = 200;
 /// How long the row of an empty mail stays, so that a repeat of its event makes no other.
 const EMPTY_MS: i64 = 24 * 60 * 60_000;
 /// How long a dead letter with a token may stay; the token is worth nothing by then.
@@ -72,23 +70,22 @@ pub async fn forget(tx: &Tx, user_id: &str) -> Result<(), DbError> {
 }
 
 /// `GET /internal/notifications/mails`: those that are not empty, newest first.
-pub async fn list(headers: HeaderMap) -> Result<Json<Page<MailView>>, Problem> {
-    internal_only(&headers).await?;
+pub async fn list(Params(page): Params<PageQuery>) -> Result<Json<Page<MailView>>, Problem> {
+    let (before, limit) = (page.before()?, page.fetch()?);
     let db = Db::open(&SERVICE).await?;
     let rows = db
         .query(
             "SELECT id, kind, recipient, title, NULL, created_at, expires_at FROM mails
-             WHERE text IS NOT NULL AND expires_at > ? ORDER BY id DESC LIMIT ?",
-            &[&now_ms(), &MAX_LISTED],
+             WHERE text IS NOT NULL AND expires_at > ? AND id < ? ORDER BY id DESC LIMIT ?",
+            &[&now_ms(), &before, &limit],
         )
         .await?;
     let mails = rows.iter().map(view).collect::<Result<Vec<_>, _>>()?;
-    Ok(Json(Page::whole(mails)))
+    page.page(mails, |mail| mail.id.clone()).map(Json)
 }
 
 /// `GET /internal/notifications/mails/{id}`, with its text.
-pub async fn show(headers: HeaderMap, Id(id): Id) -> Result<Json<MailView>, Problem> {
-    internal_only(&headers).await?;
+pub async fn show(Id(id): Id) -> Result<Json<MailView>, Problem> {
     let db = Db::open(&SERVICE).await?;
     let row = db
         .first(
@@ -115,8 +112,7 @@ fn view(row: &Row) -> Result<MailView, DbError> {
 
 /// `POST /internal/notifications/tick`: nothing that opens an account stays readable past its end, also
 /// not in what an older version, which did not know such an event, has set aside.
-pub async fn tick(headers: HeaderMap) -> Result<StatusCode, Problem> {
-    internal_only(&headers).await?;
+pub async fn tick() -> Result<StatusCode, Problem> {
     let db = Db::open(&SERVICE).await?;
     let now = now_ms();
     db.execute(

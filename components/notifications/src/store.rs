@@ -5,6 +5,11 @@ use wasmart_contracts::envelope::Event;
 use wasmart_service::db::{Db, DbError, Row, Tx};
 use wasmart_service::{clock, new_id};
 
+/// Notifications that one account keeps: its newest. The rule of `wasmart verify` knows this number, too.
+const KEPT: i64 = 1_000;
+/// Of the others, those deleted with each one that comes: a bounded number, and more than come.
+const SWEPT: i64 = 100;
+
 const NOTIFICATION: &str = "id, kind, text, order_id, created_at, read_at";
 
 /// A notification, as its reader sees it.
@@ -54,6 +59,12 @@ pub async fn insert(
             &clock::now_ms(),
         ],
     )
+    .await?;
+    tx.execute(
+        "DELETE FROM notifications WHERE id IN (SELECT id FROM notifications
+             WHERE user_id = ? ORDER BY id DESC LIMIT ? OFFSET ?)",
+        &[&user_id, &SWEPT, &KEPT],
+    )
     .await
 }
 
@@ -94,6 +105,15 @@ pub async fn list(
         )
         .await?;
     rows.iter().map(notification).collect()
+}
+
+/// A user's notification.
+pub async fn find(db: &Db, user_id: &str, id: &str) -> Result<Option<Notification>, DbError> {
+    let sql = format!("SELECT {NOTIFICATION} FROM notifications WHERE id = ? AND user_id = ?");
+    db.first(&sql, &[&id, &user_id])
+        .await?
+        .map(|row| notification(&row))
+        .transpose()
 }
 
 /// Marks a user's notification as read; the first time stays.

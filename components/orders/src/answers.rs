@@ -8,6 +8,7 @@ use wasmart_contracts::messages::{
     StockCommitted, StockRejected, StockReleased, StockReserved,
 };
 use wasmart_domain::saga::{self, Reason, State};
+use wasmart_service::actor::Actor;
 use wasmart_service::db::{DbError, Tx};
 use wasmart_service::inbox::{Handled, Handler, Refusal};
 
@@ -60,7 +61,7 @@ impl Handler for Orchestrator {
         let Some(mut order) = store::find(tx, &order_id).await? else {
             return Err(Refusal::Poison(format!("unknown order {order_id}")));
         };
-        match runner::advance(tx, &mut order, happened).await? {
+        match runner::advance(tx, &mut order, happened, &Actor::system()).await? {
             Ok(()) => Ok(Handled::Done),
             Err(Refused::Illegal(illegal)) => Err(Refusal::Poison(illegal.to_string())),
             // Not taken in, so the command is asked again until a version is back that knows the state.

@@ -30,7 +30,7 @@ pub async fn check(lines: &[Line]) -> Result<(), Problem> {
     match ask(&missing).await {
         Ok(known) => remember(known),
         Err(reason) => {
-            eprintln!("stock can't be asked for items, the saga will: {reason}");
+            wasmart_service::log!("stock can't be asked for items, the saga will: {reason}");
             return Ok(());
         }
     }

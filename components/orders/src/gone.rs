@@ -5,6 +5,7 @@ use crate::runner::{self, Refused};
 use crate::{SERVICE, store};
 use wasmart_contracts::messages::AccountSettled;
 use wasmart_domain::saga::{Event, Reason};
+use wasmart_service::actor::Actor;
 use wasmart_service::clock::now_ms;
 use wasmart_service::db::{Db, DbError, Tx};
 use wasmart_service::guard;
@@ -28,7 +29,7 @@ pub async fn take_in(tx: &Tx, user: &str) -> Result<(), Refusal> {
             continue;
         };
         let cancel = Event::Cancel(Reason::AccountDeleted);
-        match runner::advance(tx, &mut order, cancel).await? {
+        match runner::advance(tx, &mut order, cancel, &Actor::system()).await? {
             // Past the point of return: it ends as it would have.
             Ok(()) | Err(Refused::Illegal(_)) => {}
             Err(unknown) => return Err(DbError::Failed(unknown.to_string()).into()),

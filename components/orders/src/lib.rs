@@ -13,7 +13,9 @@ mod catalogue;
 mod command;
 mod execute;
 mod gone;
+mod history;
 mod orders;
+mod quotas;
 mod runner;
 #[cfg(feature = "sabotage")]
 mod sabotage;
@@ -21,12 +23,12 @@ mod sagas;
 mod store;
 mod view;
 
-use axum::Router;
-use axum::routing::{get, post};
 use spin_sdk::http::{IntoResponse, Request};
 use spin_sdk::{http_service, redis_subscriber};
 use wasmart_service::db::{DbError, Migration, OUTBOX_RATE};
-use wasmart_service::{Service, dead_letters, http, inbox};
+use wasmart_service::http::{self, Routes};
+use wasmart_service::operators::OPERATOR_ACTIONS;
+use wasmart_service::{Service, dead_letters, inbox};
 
 static SERVICE: Service = Service {
     name: "orders",
@@ -48,11 +50,25 @@ static SERVICE: Service = Service {
             sql: include_str!("../migrations/0004_gone.sql"),
         },
         Migration {
+            version: 5,
+            sql: include_str!("../migrations/0005_actors.sql"),
+        },
+        Migration {
+            version: 6,
+            sql: OPERATOR_ACTIONS,
+        },
+        Migration {
             version: 7,
             sql: include_str!("../migrations/0007_gone.sql"),
         },
     ],
     commands: &[command::STOCK, command::PAYMENTS],
+    channels: &[
+        "stock_changes_status",
+        "payments_status",
+        "accounts",
+        "acks",
+    ],
 };
 
 #[http_service]
@@ -67,29 +83,25 @@ async fn on_message(message: Vec<u8>) -> Result<(), DbError> {
     Ok(())
 }
 
-fn routes() -> Router {
-    Router::new()
-        .route("/api/v1/orders", get(orders::list).post(orders::create))
-        .route(
-            "/api/v1/orders/{id}",
-            get(orders::read).patch(orders::change),
-        )
-        .route("/api/v1/orders/{id}/execute", post(execute::execute))
-        .route("/api/v1/orders/{id}/events", get(orders::events))
-        .route("/internal/orders/tick", post(execute::tick))
+fn routes() -> Routes {
+    Routes::of(&SERVICE)
+        .get("/api/v1/orders", orders::list)
+        .post("/api/v1/orders", orders::create)
+        .get("/api/v1/orders/{id}", orders::read)
+        .patch("/api/v1/orders/{id}", orders::change)
+        .post("/api/v1/orders/{id}/execute", execute::execute)
+        .get("/api/v1/orders/{id}/events", orders::events)
+        .post("/internal/orders/tick", execute::tick)
         .merge(operator_routes("/api/v1/sagas"))
         .merge(operator_routes("/internal/orders/sagas"))
         .merge(dead_letters::routes(&SERVICE, &answers::Orchestrator))
         .merge(http::probes(&SERVICE))
 }
 
-fn operator_routes(base: &str) -> Router {
-    Router::new()
-        .route(base, get(sagas::list))
-        .route(&format!("{base}/{{id}}"), get(sagas::show))
-        .route(&format!("{base}/{{id}}/redrive"), post(sagas::redrive))
-        .route(
-            &format!("{base}/{{id}}/compensate"),
-            post(sagas::compensate),
-        )
+fn operator_routes(base: &str) -> Routes {
+    Routes::of(&SERVICE)
+        .get(base, sagas::list)
+        .get(&format!("{base}/{{id}}"), sagas::show)
+        .post(&format!("{base}/{{id}}/redrive"), sagas::redrive)
+        .post(&format!("{base}/{{id}}/compensate"), sagas::compensate)
 }

@@ -1,22 +1,26 @@
 //! Making, reading and editing orders.
 
 use crate::runner::{self, Refused};
-use crate::store::{self, NewOrder, Order};
+use crate::store::{self, NewOrder, Order, StoredLine};
 use crate::view::{EventView, OrderView};
-use crate::{SERVICE, catalogue, gone};
+use crate::{SERVICE, catalogue, gone, history, quotas};
 use axum::Json;
 use axum::response::IntoResponse;
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
-use wasmart_domain::order::{Line, LineError, MAX_ADDRESS, Status, check_lines};
+use wasmart_domain::order::{Line, LineError, Status, check_lines};
 use wasmart_domain::saga::Event;
-use wasmart_service::db::Db;
+use wasmart_domain::text::ADDRESS;
+use wasmart_service::actor::Actor;
+use wasmart_service::db::{Db, Tx};
 use wasmart_service::guard::Caller;
-use wasmart_service::http::{Id, Input, Page, PageQuery, Params, Problem, canonical_id};
+use wasmart_service::http::{
+    Conditions, Id, Input, Page, PageQuery, Params, Patch, Problem, Tagged, canonical_id,
+};
 use wasmart_service::idempotency::{Answer, Once};
-use wasmart_service::{new_id, outbox};
+use wasmart_service::{new_id, outbox, trace};
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewOrderInput {
     lines: Vec<LineInput>,
@@ -24,18 +28,49 @@ pub struct NewOrderInput {
     draft: Option<bool>,
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LineInput {
     item_id: String,
     quantity: i64,
 }
 
+/// What a new order is compared by under its key: as it is understood, however it was written.
+#[derive(Serialize)]
+struct Asked<'a> {
+    lines: Vec<AskedLine<'a>>,
+    address: Option<&'a str>,
+    /// Only where it is one: not to say so, and to say that it is none, are the same.
+    draft: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct AskedLine<'a> {
+    item_id: &'a str,
+    quantity: u32,
+}
+
+impl<'a> Asked<'a> {
+    fn new(lines: &'a [Line], address: Option<&'a str>, draft: bool) -> Asked<'a> {
+        let lines = lines.iter().map(|line| AskedLine {
+            item_id: &line.item_id,
+            quantity: line.quantity,
+        });
+        Asked {
+            lines: lines.collect(),
+            address,
+            draft: draft.then_some(true),
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChangedOrder {
-    lines: Option<Vec<LineInput>>,
-    address: Option<String>,
+    #[serde(default)]
+    lines: Patch<Vec<LineInput>>,
+    #[serde(default)]
+    address: Patch<String>,
 }
 
 #[derive(Deserialize)]
@@ -53,8 +88,16 @@ pub async fn create(
     Input(input): Input<NewOrderInput>,
 ) -> Result<impl IntoResponse, Problem> {
     let lines = read_lines(&input.lines)?;
-    check_address(input.address.as_deref())?;
-    let once = Once::new(&headers, &caller.id, "POST /orders", &input)?;
+    let address = input.address.map(clean_address).transpose()?;
+    let draft = input.draft.unwrap_or(false);
+    let asked = Asked::new(&lines, address.as_deref(), draft);
+    let once = Once::new(&headers, &caller.id, "POST /orders", &asked)?;
+    let db = Db::open(&SERVICE).await?;
+    // Before the catalogue is asked, which may have changed since.
+    if let Some(answer) = once.earlier(&db).await? {
+        return Ok(answer);
+    }
+    drop(db);
     catalogue::check(&lines).await?;
     let id = new_id();
 
@@ -63,39 +106,49 @@ pub async fn create(
         return Ok(answer);
     }
     gone::refuse(&tx, &caller.id).await?;
+    let traceparent = trace::of_request(&headers);
+    quotas::check_orders(&tx, &caller.id).await?;
+    if draft {
+        quotas::check_drafts(&tx, &caller.id).await?;
+    }
     let new = NewOrder {
         id: &id,
         user_id: &caller.id,
-        address: input.address.as_deref(),
-        traceparent: headers
-            .get("traceparent")
-            .and_then(|value| value.to_str().ok()),
+        address: address.as_deref(),
+        traceparent: traceparent.as_deref(),
         lines: &lines,
     };
     let mut order = store::insert(&tx, &new).await?;
-    if !input.draft.unwrap_or(false) {
-        runner::advance(&tx, &mut order, Event::Confirm)
-            .await?
-            .map_err(refuse)?;
+    if !draft {
+        runner::advance(
+            &tx,
+            &mut order,
+            Event::Confirm,
+            &Actor::customer(&caller.id),
+        )
+        .await?
+        .map_err(refuse)?;
     }
     let lines = store::lines(&tx, &[&id]).await?;
     let answer = Answer::json(StatusCode::CREATED, &OrderView::of(order, lines))
-        .at(format!("/api/v1/orders/{id}"));
+        .at(format!("/api/v1/orders/{id}"))
+        .tagged();
     once.keep(&tx, &answer).await?;
     tx.commit().await?;
     outbox::drain(&SERVICE).await;
     Ok(answer)
 }
 
-/// `GET /orders`: the caller's own, newest first.
+/// `GET /orders`: the caller's own, newest first: in the order of their numbers.
 pub async fn list(
     caller: Caller,
     Params(filter): Params<OrderFilter>,
 ) -> Result<Json<Page<OrderView>>, Problem> {
     let page = PageQuery::new(filter.limit, filter.cursor);
     let status = filter.status.as_deref().map(read_status).transpose()?;
+    let (before, limit) = (page.before_number()?, page.fetch()?);
     let db = Db::open(&SERVICE).await?;
-    let orders = store::list(&db, &caller.id, status, page.before(), page.fetch()?).await?;
+    let orders = store::list(&db, &caller.id, status, before, limit).await?;
     let ids: Vec<&str> = orders.iter().map(|order| order.id.as_str()).collect();
     let mut lines = store::lines(&db, &ids).await?;
     let mut views = Vec::with_capacity(orders.len());
@@ -106,7 +159,7 @@ pub async fn list(
         lines = rest;
         views.push(OrderView::of(order, own));
     }
-    page.page(views, |order| &order.id).map(Json)
+    page.page(views, OrderView::number).map(Json)
 }
 
 /// `GET /orders/{id}`
@@ -115,44 +168,87 @@ pub async fn read(caller: Caller, Id(id): Id) -> Result<Json<OrderView>, Problem
     view(&db, &caller, &id).await.map(Json)
 }
 
-/// `PATCH /orders/{id}`: while it is a draft.
+/// `PATCH /orders/{id}`: by its owner, while it is a draft. What changes nothing is no change.
 pub async fn change(
     caller: Caller,
     Id(id): Id,
+    conditions: Conditions,
     Input(input): Input<ChangedOrder>,
-) -> Result<Json<OrderView>, Problem> {
-    let lines = input.lines.as_deref().map(read_lines).transpose()?;
-    check_address(input.address.as_deref())?;
-    if let Some(lines) = &lines {
+) -> Result<Tagged<OrderView>, Problem> {
+    let lines = input.lines.required("lines")?;
+    let lines = lines.as_deref().map(read_lines).transpose()?;
+    let address = input.address.try_map(clean_address)?;
+    let db = Db::open(&SERVICE).await?;
+    let (_, now) = draft(&db, &caller, &id).await?;
+    drop(db);
+    if let Some(lines) = lines.as_ref().filter(|lines| !same_lines(lines, &now)) {
         catalogue::check(lines).await?;
     }
     let tx = Db::open(&SERVICE).await?.begin().await?;
-    let order = visible(&tx, &caller, &id).await?;
+    check(&conditions, &tx, &caller, &id).await?;
+    // Once more, as it may have been confirmed meanwhile.
+    let (order, now) = draft(&tx, &caller, &id).await?;
+    if let Some(lines) = lines.filter(|lines| !same_lines(lines, &now)) {
+        store::replace_lines(&tx, &id, &lines).await?;
+    }
+    let address = address.over(order.address.clone());
+    if address != order.address {
+        store::set_address(&tx, &id, address.as_deref()).await?;
+    }
+    let view = view(&tx, &caller, &id).await?;
+    tx.commit().await?;
+    Ok(Tagged(view))
+}
+
+/// Refuses (412) a change of an order that is not as the client knows it.
+pub async fn check(
+    conditions: &Conditions,
+    tx: &Tx,
+    caller: &Caller,
+    id: &str,
+) -> Result<(), Problem> {
+    if conditions.is_empty() {
+        return Ok(());
+    }
+    conditions.check(&view(tx, caller, id).await?)
+}
+
+/// A draft that the caller may edit, with its lines.
+async fn draft(db: &Db, caller: &Caller, id: &str) -> Result<(Order, Vec<StoredLine>), Problem> {
+    let (order, lines) = store::find_whole(db, id)
+        .await?
+        .filter(|(order, _)| may_see(caller, order))
+        .ok_or_else(|| Problem::not_found("order"))?;
+    owned(caller, &order)?;
     if order.status() != Status::Draft {
         return Err(Problem::conflict(
             "not-a-draft",
             "Only a draft can be edited",
         ));
     }
-    if let Some(lines) = &lines {
-        store::replace_lines(&tx, &id, lines).await?;
-    }
-    if let Some(address) = &input.address {
-        store::set_address(&tx, &id, address).await?;
-    }
-    let view = view(&tx, &caller, &id).await?;
-    tx.commit().await?;
-    Ok(Json(view))
+    Ok((order, lines))
+}
+
+fn same_lines(lines: &[Line], stored: &[StoredLine]) -> bool {
+    let asked = lines.iter().map(|line| (&line.item_id, line.quantity));
+    asked.eq(stored.iter().map(|line| (&line.item_id, line.quantity)))
 }
 
 /// `GET /orders/{id}/events`: the saga's history, oldest first.
-pub async fn events(caller: Caller, Id(id): Id) -> Result<Json<Page<EventView>>, Problem> {
+pub async fn events(
+    caller: Caller,
+    Id(id): Id,
+    Params(page): Params<PageQuery>,
+) -> Result<Json<Page<EventView>>, Problem> {
+    let (after, limit) = (page.after_count()?, page.fetch()?);
     let db = Db::open(&SERVICE).await?;
     visible(&db, &caller, &id).await?;
-    let history = store::history(&db, &id).await?;
-    Ok(Json(Page::whole(
-        history.into_iter().map(EventView::of).collect(),
-    )))
+    let history = history::of(&db, &id).await?.into_iter();
+    let counted = history.enumerate().skip(after);
+    let counted = counted.take(usize::try_from(limit).unwrap_or(usize::MAX));
+    let page = page.page(counted.collect(), |(index, _)| index + 1)?;
+    let view = |(_, row)| EventView::of(row).seen_by(&caller);
+    Ok(Json(page.map(view)))
 }
 
 /// An order that the caller may see: the owner's own, or any for those who run the shop.
@@ -161,6 +257,15 @@ pub async fn visible(db: &Db, caller: &Caller, id: &str) -> Result<Order, Proble
         .await?
         .filter(|order| may_see(caller, order))
         .ok_or_else(|| Problem::not_found("order"))
+}
+
+/// Refuses (403) those who may see an order and are not its owner: it is the owner's money.
+pub fn owned(caller: &Caller, order: &Order) -> Result<(), Problem> {
+    if order.user_id == caller.id {
+        Ok(())
+    } else {
+        Err(Problem::forbidden())
+    }
 }
 
 /// The same, with its lines, as the caller sees it.
@@ -210,14 +315,10 @@ fn read_lines(lines: &[LineInput]) -> Result<Vec<Line>, Problem> {
     })
 }
 
-fn check_address(address: Option<&str>) -> Result<(), Problem> {
-    match address {
-        Some(address) if address.chars().count() > MAX_ADDRESS => Err(Problem::field(
-            "address",
-            format!("must have at most {MAX_ADDRESS} characters"),
-        )),
-        _ => Ok(()),
-    }
+fn clean_address(address: String) -> Result<String, Problem> {
+    ADDRESS
+        .clean(&address)
+        .map_err(|error| Problem::field("address", error))
 }
 
 fn read_status(status: &str) -> Result<Status, Problem> {

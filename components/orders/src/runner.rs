@@ -2,10 +2,11 @@
 //! transaction.
 
 use crate::store::{self, Deadlines, Order};
-use crate::{SERVICE, command, gone};
+use crate::{SERVICE, command, gone, history};
 use std::sync::OnceLock;
 use thiserror::Error;
 use wasmart_domain::saga::{Event, Illegal, Outcome, State};
+use wasmart_service::actor::Actor;
 use wasmart_service::clock::{Pace, now_ms};
 use wasmart_service::db::{Db, DbError, Tx};
 use wasmart_service::{config, outbox};
@@ -31,12 +32,13 @@ pub enum Refused {
     UnknownState(String),
 }
 
-/// Applies an event to an order that was read in this transaction. `Ok(Ok(()))` also when the event
+/// Applies an event, which `actor` has caused, to an order that was read in this transaction. `Ok(Ok(()))` also when the event
 /// changes nothing; `Ok(Err(_))` when it is refused.
 pub async fn advance(
     tx: &Tx,
     order: &mut Order,
     event: Event,
+    actor: &Actor,
 ) -> Result<Result<(), Refused>, DbError> {
     let Some(stands) = order.saga() else {
         return Ok(Err(Refused::UnknownState(order.state.clone())));
@@ -54,8 +56,10 @@ pub async fn advance(
         Err(illegal) => return Ok(Err(Refused::Illegal(illegal))),
     };
     let deadlines = deadlines(order.give_up_at, saga.state).await;
-    store::move_to(tx, order, event.as_str(), saga, deadlines).await?;
-    order.moved_to(saga);
+    let now = now_ms();
+    store::move_to(tx, order, saga, deadlines, now).await?;
+    history::add(tx, order, event.as_str(), saga, actor, now).await?;
+    order.moved_to(saga, now);
     if let Some(send) = send {
         let lines = store::lines(tx, &[&order.id]).await?;
         let (channel, event) = command::command(send, order, &lines);
@@ -80,7 +84,9 @@ pub async fn turn_overdue() -> Result<(), DbError> {
     };
     for id in overdue {
         if let Err(error) = turn(&id).await {
-            eprintln!("overdue order {id} is not turned round, will be tried again: {error}");
+            wasmart_service::log!(
+                "overdue order {id} is not turned round, will be tried again: {error}"
+            );
         }
     }
     outbox::drain(&SERVICE).await;
@@ -93,7 +99,7 @@ async fn turn(id: &str) -> Result<(), DbError> {
     let Some(mut order) = store::find(&tx, id).await? else {
         return tx.rollback().await;
     };
-    match advance(&tx, &mut order, Event::Deadline).await? {
+    match advance(&tx, &mut order, Event::Deadline, &Actor::system()).await? {
         Ok(()) => tx.commit().await,
         Err(refused) => Err(DbError::Failed(refused.to_string())),
     }
@@ -106,7 +112,7 @@ pub async fn turn_overdue_now_and_then() {
         return;
     }
     if let Err(error) = turn_overdue().await {
-        eprintln!("overdue orders not turned round, will be tried again: {error}");
+        wasmart_service::log!("overdue orders not turned round, will be tried again: {error}");
     }
 }
 

@@ -6,16 +6,23 @@
 use crate::orders::refuse;
 use crate::store::{self, Order};
 use crate::view::{EventView, OrderView};
-use crate::{SERVICE, command, runner};
+use crate::{SERVICE, command, history, runner};
 use axum::Json;
 use axum::extract::FromRequestParts;
+use axum::response::IntoResponse;
 use http::request::Parts;
+use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use wasmart_domain::saga::{Event, Outcome, Reason, Saga};
+use wasmart_service::actor::Actor;
 use wasmart_service::clock::{now_ms, rfc3339};
 use wasmart_service::db::Db;
-use wasmart_service::guard::Caller;
-use wasmart_service::http::{Id, Input, Page, Params, Problem, internal_only};
+use wasmart_service::guard::Admin;
+use wasmart_service::http::{
+    Conditions, Id, Input, Page, PageQuery, Params, Problem, number_and_id,
+};
+use wasmart_service::idempotency::{Answer, Once};
+use wasmart_service::operators::{self, Action};
 use wasmart_service::outbox::{self, Waiting};
 
 /// Sendings without an answer after which a saga is listed as needing a person: some two minutes …
@@ -23,22 +30,35 @@ const NEEDS_A_PERSON_AFTER: i64 = 8;
 /// … and how long after which it is in any case.
 const NEEDS_A_PERSON_AFTER_MS: i64 = 150_000;
 const MAX_LISTED: i64 = 200;
+/// The longest time that `idle_s` may ask for: some 136 years.
+const MAX_IDLE_S: i64 = 1 << 32;
 
 /// Whoever may look into the sagas: an administrator, or a holder of the shared secret.
-pub struct Operator;
+pub struct Operator(Actor);
 
 impl<S: Send + Sync> FromRequestParts<S> for Operator {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Operator, Problem> {
+        // Below it the shared secret was shown.
         if parts.uri.path().starts_with("/internal/") {
-            internal_only(&parts.headers).await?;
-        } else {
-            Caller::from_request_parts(parts, state)
-                .await?
-                .require_any(&["admin"])?;
+            return Ok(Operator(Actor::operator()));
         }
-        Ok(Operator)
+        let Admin(caller) = Admin::from_request_parts(parts, state).await?;
+        Ok(Operator(Actor::staff(&caller.id)))
+    }
+}
+
+impl Operator {
+    /// A request that this operator may repeat.
+    fn once(
+        &self,
+        headers: &HeaderMap,
+        action: &str,
+        input: &impl Serialize,
+    ) -> Result<Once, Problem> {
+        let caller = self.0.id().unwrap_or_else(|| self.0.kind());
+        Once::new(headers, caller, action, input)
     }
 }
 
@@ -50,9 +70,17 @@ pub struct SagaFilter {
     /// Only those unchanged for this many seconds.
     idle_s: Option<i64>,
     limit: Option<i64>,
+    cursor: Option<String>,
 }
 
-#[derive(Deserialize)]
+/// Why something is sent again, for those who look at it later.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Redrive {
+    reason: Option<String>,
+}
+
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Compensate {
     reason: String,
@@ -90,6 +118,8 @@ pub struct SagaDetail {
     saga: SagaView,
     order: OrderView,
     history: Vec<EventView>,
+    /// What people did to it, newest first.
+    actions: Vec<Action>,
     /// What `compensate` would do now.
     undo: Undo,
 }
@@ -109,21 +139,30 @@ struct UndoStep {
     command: Option<&'static str>,
 }
 
-/// `GET …/sagas`
+/// `GET …/sagas`, the longest unchanged first. A page of those that need a person may have fewer than its limit, and
+/// one that follows it.
 pub async fn list(
     _: Operator,
     Params(filter): Params<SagaFilter>,
 ) -> Result<Json<Page<SagaView>>, Problem> {
-    let db = Db::open(&SERVICE).await?;
-    let changed_before = now_ms() - filter.idle_s.unwrap_or(0).clamp(0, 1 << 32) * 1000;
-    let limit = filter.limit.unwrap_or(MAX_LISTED).clamp(1, MAX_LISTED);
-    let orders = store::under_way(&db, changed_before, limit).await?;
-    let mut views = Vec::with_capacity(orders.len());
-    for order in &orders {
-        views.push(saga_view(&db, order).await?);
+    let page = PageQuery::new(filter.limit.or(Some(MAX_LISTED)), filter.cursor);
+    let (after, limit) = (page.after_number_and_id()?, page.fetch()?);
+    let idle_s = filter.idle_s.unwrap_or(0);
+    if !(0..=MAX_IDLE_S).contains(&idle_s) {
+        let detail = format!("must be between 0 and {MAX_IDLE_S}");
+        return Err(Problem::field("idle_s", detail));
     }
-    views.retain(|view| view.needs_person || !filter.stuck.unwrap_or(false));
-    Ok(Json(Page::whole(views)))
+    let db = Db::open(&SERVICE).await?;
+    let orders = store::under_way(&db, now_ms() - idle_s * 1000, &after, limit).await?;
+    let mut sagas = Vec::with_capacity(orders.len());
+    for order in &orders {
+        let key = number_and_id(order.updated_at, &order.id);
+        sagas.push((key, saga_view(&db, order).await?));
+    }
+    let page = page.page(sagas, |(key, _)| key.clone())?;
+    let page = page.map(|(_, view)| view);
+    let only_stuck = filter.stuck.unwrap_or(false);
+    Ok(Json(page.only(|view| view.needs_person || !only_stuck)))
 }
 
 /// `GET …/sagas/{id}`
@@ -132,47 +171,72 @@ pub async fn show(_: Operator, Id(id): Id) -> Result<Json<SagaDetail>, Problem> 
     detail(&db, &id).await.map(Json)
 }
 
-/// `POST …/sagas/{id}/redrive`: sends what is unanswered again, now.
-pub async fn redrive(_: Operator, Id(id): Id) -> Result<Json<SagaDetail>, Problem> {
+/// `POST …/sagas/{id}/redrive?reason=`: sends what is unanswered again, now.
+pub async fn redrive(
+    operator: Operator,
+    headers: HeaderMap,
+    Id(id): Id,
+    conditions: Conditions,
+    Params(mut input): Params<Redrive>,
+) -> Result<impl IntoResponse, Problem> {
+    let reason = input.reason.as_deref().map(operators::clean_reason);
+    input.reason = reason.transpose()?;
+    let once = operator.once(&headers, &format!("redrive {id}"), &input)?;
     let tx = Db::open(&SERVICE).await?.begin().await?;
-    let saga = detail(&tx, &id).await?.saga;
+    if let Some(answer) = once.earlier(&tx).await? {
+        return Ok(answer);
+    }
+    let before = detail(&tx, &id).await?;
+    conditions.check(&before)?;
+    let saga = before.saga;
     if saga.waits_for.is_empty() {
         return Err(nothing_to("send again", &saga));
     }
     outbox::hurry(&tx, &id).await?;
+    let reason = input.reason.as_deref();
+    operators::record(&tx, &operator.0, "saga.redriven", &id, reason).await?;
+    let answer = Answer::json(StatusCode::OK, &detail(&tx, &id).await?);
+    once.keep(&tx, &answer).await?;
     tx.commit().await?;
     outbox::drain(&SERVICE).await;
-    let db = Db::open(&SERVICE).await?;
-    detail(&db, &id).await.map(Json)
+    Ok(answer)
 }
 
 /// `POST …/sagas/{id}/compensate`: turns it round. With `dry_run`, only says what that would do.
 pub async fn compensate(
-    _: Operator,
+    operator: Operator,
+    headers: HeaderMap,
     Id(id): Id,
-    Input(input): Input<Compensate>,
-) -> Result<Json<SagaDetail>, Problem> {
-    if input.reason.trim().is_empty() {
-        return Err(Problem::field("reason", "must say why"));
-    }
+    conditions: Conditions,
+    Input(mut input): Input<Compensate>,
+) -> Result<impl IntoResponse, Problem> {
+    input.reason = operators::clean_reason(&input.reason)?;
+    let once = operator.once(&headers, &format!("compensate {id}"), &input)?;
     let tx = Db::open(&SERVICE).await?.begin().await?;
+    if let Some(answer) = once.earlier(&tx).await? {
+        return Ok(answer);
+    }
     let mut order = find(&tx, &id).await?;
     let before = detail(&tx, &id).await?;
+    conditions.check(&before)?;
     if input.dry_run {
-        return Ok(Json(before));
+        return Ok(Answer::json(StatusCode::OK, &before).tagged());
     }
     if before.undo.steps.is_empty() {
         return Err(nothing_to("undo", &before.saga));
     }
     let cancel = Event::Cancel(Reason::CanceledByStaff);
-    runner::advance(&tx, &mut order, cancel)
+    runner::advance(&tx, &mut order, cancel, &operator.0)
         .await?
         .map_err(refuse)?;
-    eprintln!("order {id} is compensated by an operator: {}", input.reason);
+    wasmart_service::log!("order {id} is compensated by an operator: {}", input.reason);
+    let reason = Some(input.reason.as_str());
+    operators::record(&tx, &operator.0, "saga.compensated", &id, reason).await?;
+    let answer = Answer::json(StatusCode::OK, &detail(&tx, &id).await?);
+    once.keep(&tx, &answer).await?;
     tx.commit().await?;
     outbox::drain(&SERVICE).await;
-    let db = Db::open(&SERVICE).await?;
-    detail(&db, &id).await.map(Json)
+    Ok(answer)
 }
 
 /// An operator who asks for what has no effect is told so: they would wait for it.
@@ -189,8 +253,9 @@ async fn find(db: &Db, id: &str) -> Result<Order, Problem> {
 
 async fn detail(db: &Db, id: &str) -> Result<SagaDetail, Problem> {
     let order = find(db, id).await?;
-    let history = store::history(db, id).await?;
+    let history = history::of(db, id).await?;
     Ok(SagaDetail {
+        actions: operators::list(db, Some(id), "~", MAX_LISTED).await?,
         saga: saga_view(db, &order).await?,
         undo: order.saga().map_or_else(Undo::impossible, undo),
         history: history.into_iter().map(EventView::of).collect(),

@@ -33,15 +33,6 @@ pub struct StoredLine {
     pub unit_price: Option<i64>,
 }
 
-/// One row of the history.
-pub struct HistoryRow {
-    pub event: String,
-    pub from_state: String,
-    pub to_state: String,
-    pub reason: Option<String>,
-    pub at: i64,
-}
-
 /// What a new order begins with.
 pub struct NewOrder<'a> {
     pub id: &'a str,
@@ -85,7 +76,8 @@ impl Order {
     }
 
     /// The saga has moved on; the first reason stays.
-    pub fn moved_to(&mut self, saga: Saga) {
+    pub fn moved_to(&mut self, saga: Saga, now: i64) {
+        self.updated_at = now;
         self.state = saga.state.as_str().to_owned();
         let reason = saga.reason.map(|reason| reason.as_str().to_owned());
         self.reason = self.reason.take().or(reason);
@@ -159,10 +151,15 @@ async fn insert_lines(tx: &Tx, order_id: &str, lines: &[Line]) -> Result<(), DbE
 pub async fn replace_lines(tx: &Tx, order_id: &str, lines: &[Line]) -> Result<(), DbError> {
     tx.execute("DELETE FROM order_lines WHERE order_id = ?", &[&order_id])
         .await?;
-    insert_lines(tx, order_id, lines).await
+    insert_lines(tx, order_id, lines).await?;
+    tx.execute(
+        "UPDATE orders SET updated_at = ? WHERE id = ?",
+        &[&now_ms(), &order_id],
+    )
+    .await
 }
 
-pub async fn set_address(tx: &Tx, order_id: &str, address: &str) -> Result<(), DbError> {
+pub async fn set_address(tx: &Tx, order_id: &str, address: Option<&str>) -> Result<(), DbError> {
     tx.execute(
         "UPDATE orders SET address = ?, updated_at = ? WHERE id = ?",
         &[&address, &now_ms(), &order_id],
@@ -219,36 +216,37 @@ pub async fn find_whole(db: &Db, id: &str) -> Result<Option<(Order, Vec<StoredLi
     Ok(Some((order, lines)))
 }
 
-/// A user's orders, newest first; only those of this status, if one is given.
+/// A user's orders with a number below `before`, newest first; only those of this status, if one is given.
 pub async fn list(
     db: &Db,
     user_id: &str,
     status: Option<Status>,
-    before: &str,
+    before: i64,
     limit: i64,
 ) -> Result<Vec<Order>, DbError> {
-    // By what is left out, so that a state that is not known counts as [`Order::status`] says.
-    let differs = |state: &State| status.is_some_and(|status| state.status() != status);
-    let left_out = names(STATES.into_iter().filter(differs));
-    let only_known = status.is_some_and(|status| status != Status::Pending);
-    let rows = db
-        .query(
-            &format!(
-                "SELECT {ORDER} FROM orders WHERE user_id = ?1 AND id < ?2
-                     AND state NOT IN (SELECT value FROM json_each(?3))
-                     AND (NOT ?4 OR state IN (SELECT value FROM json_each(?5)))
-                 ORDER BY id DESC LIMIT ?6"
-            ),
-            &[
-                &user_id,
-                &before,
-                &left_out,
-                &only_known,
-                &names(STATES),
-                &limit,
-            ],
+    let of_user = |condition: &str| {
+        format!(
+            "SELECT * FROM (SELECT {ORDER} FROM orders WHERE user_id = ?1 AND number < ?2 {condition}
+                 ORDER BY number DESC LIMIT ?3)"
         )
-        .await?;
+    };
+    let sql = match status {
+        None => of_user(""),
+        // By what is left out, so that a state that is not known counts as [`Order::status`] says. Word for
+        // word the condition of the index.
+        Some(Status::Pending) => {
+            of_user("AND state NOT IN ('draft', 'paid', 'committing', 'completed', 'canceled')")
+        }
+        // One look into the index for each state.
+        Some(status) => STATES
+            .into_iter()
+            .filter(|state| state.status() == status)
+            .map(|state| of_user(&format!("AND state = '{}'", state.as_str())))
+            .collect::<Vec<_>>()
+            .join(" UNION ALL "),
+    };
+    let sql = format!("{sql} ORDER BY number DESC LIMIT ?3");
+    let rows = db.query(&sql, &[&user_id, &before, &limit]).await?;
     rows.iter().map(Order::read).collect()
 }
 
@@ -302,63 +300,27 @@ pub struct Deadlines {
     pub give_up_at: Option<i64>,
 }
 
-/// Stores where the saga stands now, and the change in the history. The first reason stays, also one
-/// that this version does not know.
+/// Stores where the saga stands now. The first reason stays, also one that this version does not know.
 pub async fn move_to(
     tx: &Tx,
     order: &Order,
-    event: &str,
     to: Saga,
     deadlines: Deadlines,
+    now: i64,
 ) -> Result<(), DbError> {
-    let now = now_ms();
-    let reason = to.reason.map(Reason::as_str);
     tx.execute(
         "UPDATE orders SET state = ?, reason = coalesce(reason, ?), deadline_at = ?, give_up_at = ?, updated_at = ?
          WHERE id = ?",
         &[
             &to.state.as_str(),
-            &reason,
+            &to.reason.map(Reason::as_str),
             &deadlines.step_at,
             &deadlines.give_up_at,
             &now,
             &order.id,
         ],
     )
-    .await?;
-    tx.execute(
-        "INSERT INTO order_events (order_id, event, from_state, to_state, reason, at)
-         VALUES (?, ?, ?, ?, ?, ?)",
-        &[
-            &order.id,
-            &event,
-            &order.state,
-            &to.state.as_str(),
-            &reason,
-            &now,
-        ],
-    )
     .await
-}
-
-pub async fn history(db: &Db, order_id: &str) -> Result<Vec<HistoryRow>, DbError> {
-    let rows = db
-        .query(
-            "SELECT event, from_state, to_state, reason, at FROM order_events
-             WHERE order_id = ? ORDER BY id",
-            &[&order_id],
-        )
-        .await?;
-    let read = |row: &Row| {
-        Ok(HistoryRow {
-            event: row.text(0)?,
-            from_state: row.text(1)?,
-            to_state: row.text(2)?,
-            reason: row.opt_text(3)?,
-            at: row.int(4)?,
-        })
-    };
-    rows.iter().map(read).collect()
 }
 
 /// Orders whose answer is overdue, the longest first. Only those in a state that has a deadline here:
@@ -397,16 +359,22 @@ pub async fn redate(tx: &Tx, latest: i64, to: &Deadlines) -> Result<(), DbError>
 
 /// Sagas under way that were last changed before `changed_before`, the longest unchanged first; also
 /// those in a state that is not known.
-pub async fn under_way(db: &Db, changed_before: i64, limit: i64) -> Result<Vec<Order>, DbError> {
+pub async fn under_way(
+    db: &Db,
+    changed_before: i64,
+    (after, after_id): &(i64, String),
+    limit: i64,
+) -> Result<Vec<Order>, DbError> {
     let rows = db
         .query(
             // Word for word the condition of the index.
             &format!(
                 "SELECT {ORDER} FROM orders
                  WHERE state NOT IN ('draft', 'paid', 'completed', 'canceled')
-                     AND updated_at <= ? ORDER BY updated_at LIMIT ?"
+                     AND updated_at <= ? AND (updated_at, id) > (?, ?)
+                 ORDER BY updated_at, id LIMIT ?"
             ),
-            &[&changed_before, &limit],
+            &[&changed_before, after, after_id, &limit],
         )
         .await?;
     rows.iter().map(Order::read).collect()

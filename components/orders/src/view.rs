@@ -1,8 +1,11 @@
 //! An order as clients see it.
 
-use crate::store::{HistoryRow, Order, StoredLine};
+use crate::history::HistoryRow;
+use crate::store::{Order, StoredLine};
 use serde::Serialize;
+use wasmart_service::actor::Actor;
 use wasmart_service::clock::rfc3339;
+use wasmart_service::guard::Caller;
 
 #[derive(Serialize)]
 pub struct OrderView {
@@ -42,6 +45,9 @@ pub struct EventView {
     to: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// Who made it; absent where it happened before that was kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor: Option<Actor>,
     at: String,
 }
 
@@ -60,6 +66,11 @@ impl OrderView {
             created_at: rfc3339(order.created_at),
             updated_at: rfc3339(order.updated_at),
         }
+    }
+
+    /// The number that it goes by.
+    pub fn number(&self) -> i64 {
+        self.number
     }
 }
 
@@ -81,7 +92,16 @@ impl EventView {
             from: row.from_state,
             to: row.to_state,
             reason: row.reason,
+            actor: row.actor,
             at: rfc3339(row.at),
+        }
+    }
+
+    /// With no more of who made it than the caller may know.
+    pub fn seen_by(self, caller: &Caller) -> EventView {
+        EventView {
+            actor: self.actor.map(|actor| actor.seen_by(caller)),
+            ..self
         }
     }
 }

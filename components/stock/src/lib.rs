@@ -5,16 +5,18 @@
     reason = "the trigger macros generate the component's exports"
 )]
 
+mod changes;
 mod items;
 mod saga;
 mod store;
+mod view;
 
-use axum::Router;
-use axum::routing::{get, post};
 use spin_sdk::http::{IntoResponse, Request};
 use spin_sdk::{http_service, redis_subscriber};
 use wasmart_service::db::{DbError, Migration, OUTBOX_RATE};
-use wasmart_service::{Service, dead_letters, http, inbox};
+use wasmart_service::http::{self, Routes};
+use wasmart_service::operators::OPERATOR_ACTIONS;
+use wasmart_service::{Service, dead_letters, inbox};
 
 static SERVICE: Service = Service {
     name: "stock",
@@ -27,8 +29,21 @@ static SERVICE: Service = Service {
             version: 2,
             sql: OUTBOX_RATE,
         },
+        Migration {
+            version: 3,
+            sql: include_str!("../migrations/0003_actors.sql"),
+        },
+        Migration {
+            version: 4,
+            sql: include_str!("../migrations/0004_folded_name.sql"),
+        },
+        Migration {
+            version: 5,
+            sql: OPERATOR_ACTIONS,
+        },
     ],
     commands: &[],
+    channels: &["stock_changes"],
 };
 
 #[http_service]
@@ -41,14 +56,17 @@ async fn on_message(message: Vec<u8>) -> Result<(), DbError> {
     inbox::receive(&SERVICE, &message, &saga::Participant).await
 }
 
-fn routes() -> Router {
-    Router::new()
-        .route("/api/v1/items", get(items::list).post(items::create))
-        .route("/api/v1/items/{id}", get(items::read).patch(items::change))
-        .route("/api/v1/items/{id}/adjustments", post(items::adjust))
-        .route("/api/v1/items/{id}/movements", get(items::movements))
-        .route("/internal/stock/items", get(items::known))
-        .route("/internal/stock/tick", post(items::tick))
+fn routes() -> Routes {
+    Routes::of(&SERVICE)
+        .get("/api/v1/items", items::list)
+        .post("/api/v1/items", items::create)
+        .get("/api/v1/items/{id}", items::read)
+        .patch("/api/v1/items/{id}", items::change)
+        .post("/api/v1/items/{id}/adjustments", items::adjust)
+        .get("/api/v1/items/{id}/movements", items::movements)
+        .get("/api/v1/items/{id}/changes", items::changes)
+        .get("/internal/stock/items", items::known)
+        .post("/internal/stock/tick", items::tick)
         .merge(dead_letters::routes(&SERVICE, &saga::Participant))
         .merge(http::probes(&SERVICE))
 }

@@ -1,7 +1,8 @@
 //! The reserving side of the saga: commands from orders, each with at most one effect, each answered
 //! as often as it comes.
 
-use crate::{SERVICE, store};
+use crate::SERVICE;
+use crate::store::{self, Move};
 use serde::{Deserialize, Serialize};
 use wasmart_contracts::envelope::Event;
 use wasmart_contracts::messages::{
@@ -10,6 +11,7 @@ use wasmart_contracts::messages::{
 };
 use wasmart_domain::money::{CURRENCY, Money};
 use wasmart_domain::stock::{Level, StockError};
+use wasmart_service::actor::Actor;
 use wasmart_service::barrier::{self, Entry, Operation};
 use wasmart_service::db::Tx;
 use wasmart_service::inbox::{Handled, Handler, Refusal, reply};
@@ -62,6 +64,17 @@ impl Answer {
     }
 }
 
+/// What an order moves; who moved the order is in its own history.
+fn by_order<'a>(kind: &'a str, quantity: u32, order_id: &'a str) -> Move<'a> {
+    Move {
+        kind,
+        quantity: i64::from(quantity),
+        reason: None,
+        order_id: Some(order_id),
+        actor: Actor::system(),
+    }
+}
+
 /// All lines or none.
 async fn reserve(tx: &Tx, command: &StockReserve) -> Result<Answer, Refusal> {
     let order_id = &command.order_id;
@@ -75,8 +88,8 @@ async fn reserve(tx: &Tx, command: &StockReserve) -> Result<Answer, Refusal> {
             for (line, level) in &plan.levels {
                 store::set_level(tx, &line.item_id, *level).await?;
                 store::hold(tx, order_id, &line.item_id, line.quantity).await?;
-                let quantity = i64::from(line.quantity);
-                store::record(tx, &line.item_id, "reserve", quantity, None, Some(order_id)).await?;
+                let moved = by_order("reserve", line.quantity, order_id);
+                store::record(tx, &line.item_id, &moved).await?;
             }
             Answer::Reserved(StockReserved {
                 order_id: order_id.clone(),
@@ -119,18 +132,18 @@ async fn plan<'a>(
     for line in &command.lines {
         let item = items
             .iter()
-            .find(|item| item.id == line.item_id && !item.archived);
+            .find(|item| item.id == line.item_id && !item.details.archived);
         let Some(item) = item else {
             return Ok(Err((Rejection::UnknownItem, Some(line.item_id.clone()))));
         };
-        let level = match item.level().reserve(line.quantity) {
+        let level = match item.level.reserve(line.quantity) {
             Ok(level) => level,
             Err(StockError::OutOfStock { .. }) => {
                 return Ok(Err((Rejection::OutOfStock, Some(line.item_id.clone()))));
             }
             Err(_) => return Ok(Err((Rejection::Refused, Some(line.item_id.clone())))),
         };
-        let price = Money::from_minor(item.price);
+        let price = Money::from_minor(item.details.price);
         let Ok(total) = price
             .times(line.quantity)
             .and_then(|sum| plan.total.plus(sum))
@@ -141,9 +154,9 @@ async fn plan<'a>(
         plan.levels.push((line, level));
         plan.priced.push(PricedLine {
             item_id: item.id.clone(),
-            name: item.name.clone(),
+            name: item.details.name.clone(),
             quantity: line.quantity,
-            unit_price: item.price,
+            unit_price: item.details.price,
         });
     }
     Ok(Ok(plan))
@@ -190,8 +203,8 @@ async fn end(
         let level = change(held.level, held.quantity)
             .map_err(|error| Refusal::Poison(format!("item {}: {error}", held.item_id)))?;
         store::set_level(tx, &held.item_id, level).await?;
-        let quantity = i64::from(held.quantity);
-        store::record(tx, &held.item_id, kind, quantity, None, Some(order_id)).await?;
+        let moved = by_order(kind, held.quantity, order_id);
+        store::record(tx, &held.item_id, &moved).await?;
     }
     store::end_hold(tx, order_id, state).await?;
     Ok(())

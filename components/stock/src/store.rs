@@ -1,30 +1,31 @@
 //! The SQL of stock: rows in and out, no decisions.
 
 use serde::Serialize;
-use wasmart_domain::money::{CURRENCY, Money};
 use wasmart_domain::stock::Level;
+use wasmart_domain::text::fold;
+use wasmart_service::actor::Actor;
 use wasmart_service::clock::{now_ms, rfc3339};
 use wasmart_service::db::{Db, DbError, Row, Tx};
 use wasmart_service::new_id;
 
-/// An item, as clients see it.
-#[derive(Serialize)]
+/// An item and its counts.
+#[derive(Clone)]
 pub struct Item {
     pub id: String,
+    pub details: Details,
+    pub level: Level,
+    pub created_at: i64,
+    pub updated_at: i64,
+}
+
+/// What managers say of an item.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Details {
     pub name: String,
     pub description: Option<String>,
     /// Minor units.
     pub price: i64,
-    pub currency: &'static str,
-    pub on_hand: i64,
-    pub reserved: i64,
-    /// What can still be ordered.
-    pub available: i64,
     pub archived: bool,
-    pub created_at: String,
-    pub updated_at: String,
-    #[serde(skip)]
-    sold: i64,
 }
 
 /// One change of an item's counts, as managers see it.
@@ -37,15 +38,19 @@ pub struct Movement {
     pub reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order_id: Option<String>,
+    /// Who moved it; absent where it was moved before that was kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor: Option<Actor>,
     pub at: String,
 }
 
-/// What of an item changes.
-pub struct ItemChange<'a> {
-    pub name: Option<&'a str>,
-    pub description: Option<&'a str>,
-    pub price: Option<Money>,
-    pub archived: Option<bool>,
+/// A change of an item's counts.
+pub struct Move<'a> {
+    pub kind: &'a str,
+    pub quantity: i64,
+    pub reason: Option<&'a str>,
+    pub order_id: Option<&'a str>,
+    pub actor: Actor,
 }
 
 /// What an order holds of an item.
@@ -55,35 +60,30 @@ pub struct Held {
     pub level: Level,
 }
 
+/// Items that one tick folds.
+const FOLDED_AT_ONCE: i64 = 200;
+
 const ITEM: &str =
     "id, name, description, price, on_hand, reserved, sold, archived, created_at, updated_at";
 
 impl Item {
     fn read(row: &Row) -> Result<Item, DbError> {
-        let on_hand = row.int(4)?;
         Ok(Item {
             id: row.text(0)?,
-            name: row.text(1)?,
-            description: row.opt_text(2)?,
-            price: row.int(3)?,
-            currency: CURRENCY,
-            on_hand,
-            reserved: row.int(5)?,
-            available: on_hand,
-            sold: row.int(6)?,
-            archived: row.flag(7)?,
-            created_at: rfc3339(row.int(8)?),
-            updated_at: rfc3339(row.int(9)?),
+            details: Details {
+                name: row.text(1)?,
+                description: row.opt_text(2)?,
+                price: row.int(3)?,
+                archived: row.flag(7)?,
+            },
+            level: Level {
+                on_hand: row.int(4)?,
+                reserved: row.int(5)?,
+                sold: row.int(6)?,
+            },
+            created_at: row.int(8)?,
+            updated_at: row.int(9)?,
         })
-    }
-
-    /// Its counts, as the domain knows them.
-    pub fn level(&self) -> Level {
-        Level {
-            on_hand: self.on_hand,
-            reserved: self.reserved,
-            sold: self.sold,
-        }
     }
 }
 
@@ -105,6 +105,8 @@ pub async fn find_all(db: &Db, ids: &[&str]) -> Result<Vec<Item>, DbError> {
         .collect()
 }
 
+/// Items, newest first, from below `before`. Names are compared as [`fold`] has them; one that no tick has folded
+/// yet ([`fold_names`]), as SQLite knows how to.
 pub async fn list(
     db: &Db,
     before: &str,
@@ -114,11 +116,13 @@ pub async fn list(
 ) -> Result<Vec<Item>, DbError> {
     let sql = format!(
         "SELECT {ITEM} FROM items WHERE id < ?1 AND (archived = 0 OR ?2)
-             AND (?3 IS NULL OR instr(lower(name), lower(?3)) > 0)
+             AND (?3 IS NULL OR instr(folded_name, ?5) > 0
+                 OR (folded_name IS NULL AND instr(lower(name), lower(?3)) > 0))
          ORDER BY id DESC LIMIT ?4"
     );
+    let folded = part_of_name.map(fold);
     let rows = db
-        .query(&sql, &[&before, &archived, &part_of_name, &limit])
+        .query(&sql, &[&before, &archived, &part_of_name, &limit, &folded])
         .await?;
     rows.iter().map(Item::read).collect()
 }
@@ -139,23 +143,24 @@ pub async fn known(db: &Db, ids: &[&str]) -> Result<Vec<String>, DbError> {
 pub async fn insert(
     tx: &Tx,
     id: &str,
-    name: &str,
-    description: Option<&str>,
-    price: Money,
+    new: &Details,
     level: Level,
+    actor: &Actor,
 ) -> Result<Item, DbError> {
     let now = now_ms();
     let row = tx
         .first(
             &format!(
-                "INSERT INTO items (id, name, description, price, on_hand, created_at, updated_at)
-                 VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING {ITEM}"
+                "INSERT INTO items (id, name, folded_name, description, price, on_hand, created_at,
+                                    updated_at)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING {ITEM}"
             ),
             &[
                 &id,
-                &name,
-                &description,
-                &price.minor(),
+                &new.name,
+                &fold(&new.name),
+                &new.description,
+                &new.price,
                 &level.on_hand,
                 &now,
                 &now,
@@ -163,7 +168,14 @@ pub async fn insert(
         )
         .await?;
     if level.on_hand != 0 {
-        record(tx, id, "adjust", level.on_hand, Some("first stock"), None).await?;
+        let first = Move {
+            kind: "adjust",
+            quantity: level.on_hand,
+            reason: Some("first stock"),
+            order_id: None,
+            actor: actor.clone(),
+        };
+        record(tx, id, &first).await?;
     }
     row.as_ref().map_or_else(
         || Err(DbError::Failed("no row inserted".into())),
@@ -171,19 +183,20 @@ pub async fn insert(
     )
 }
 
-pub async fn change(db: &Db, id: &str, to: &ItemChange<'_>) -> Result<Option<Item>, DbError> {
-    let row = db
+/// Puts other details in place of an item's.
+pub async fn change(tx: &Tx, id: &str, to: &Details) -> Result<Option<Item>, DbError> {
+    let row = tx
         .first(
             &format!(
-                "UPDATE items SET name = coalesce(?1, name),
-                     description = coalesce(?2, description), price = coalesce(?3, price),
-                     archived = coalesce(?4, archived), updated_at = ?5
-                 WHERE id = ?6 RETURNING {ITEM}"
+                "UPDATE items SET name = ?, folded_name = ?, description = ?, price = ?, archived = ?,
+                     updated_at = ?
+                 WHERE id = ? RETURNING {ITEM}"
             ),
             &[
                 &to.name,
+                &fold(&to.name),
                 &to.description,
-                &to.price.map(Money::minor),
+                &to.price,
                 &to.archived,
                 &now_ms(),
                 &id,
@@ -191,6 +204,19 @@ pub async fn change(db: &Db, id: &str, to: &ItemChange<'_>) -> Result<Option<Ite
         )
         .await?;
     row.as_ref().map(Item::read).transpose()
+}
+
+/// Folds the names of items from before there was a column for it, a bounded number at once.
+pub async fn fold_names(tx: &Tx) -> Result<(), DbError> {
+    let sql = "SELECT id, name FROM items WHERE folded_name IS NULL LIMIT ?";
+    for row in tx.query(sql, &[&FOLDED_AT_ONCE]).await? {
+        tx.execute(
+            "UPDATE items SET folded_name = ? WHERE id = ?",
+            &[&fold(&row.text(1)?), &row.text(0)?],
+        )
+        .await?;
+    }
+    Ok(())
 }
 
 pub async fn set_level(tx: &Tx, id: &str, level: Level) -> Result<(), DbError> {
@@ -201,40 +227,39 @@ pub async fn set_level(tx: &Tx, id: &str, level: Level) -> Result<(), DbError> {
     .await
 }
 
-pub async fn record(
-    tx: &Tx,
-    item_id: &str,
-    kind: &str,
-    quantity: i64,
-    reason: Option<&str>,
-    order_id: Option<&str>,
-) -> Result<(), DbError> {
+pub async fn record(tx: &Tx, item_id: &str, moved: &Move<'_>) -> Result<(), DbError> {
     tx.execute(
-        "INSERT INTO movements (id, item_id, kind, quantity, reason, order_id, at)
-         VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO movements
+             (id, item_id, kind, quantity, reason, order_id, actor_kind, actor_id, at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         &[
             &new_id(),
             &item_id,
-            &kind,
-            &quantity,
-            &reason,
-            &order_id,
+            &moved.kind,
+            &moved.quantity,
+            &moved.reason,
+            &moved.order_id,
+            &moved.actor.kind(),
+            &moved.actor.id(),
             &now_ms(),
         ],
     )
     .await
 }
 
+/// The changes of an item's counts, newest first, from below the one with the id `before`. In the order in
+/// which they were committed, which that of their ids need not be: it comes from a clock.
 pub async fn movements(
     db: &Db,
     item_id: &str,
     before: &str,
     limit: i64,
 ) -> Result<Vec<Movement>, DbError> {
+    let before = db.place_of("movements", before).await?;
     let rows = db
         .query(
-            "SELECT id, kind, quantity, reason, order_id, at FROM movements
-             WHERE item_id = ? AND id < ? ORDER BY id DESC LIMIT ?",
+            "SELECT id, kind, quantity, reason, order_id, actor_kind, actor_id, at FROM movements
+             WHERE item_id = ? AND rowid < ? ORDER BY rowid DESC LIMIT ?",
             &[&item_id, &before, &limit],
         )
         .await?;
@@ -245,7 +270,8 @@ pub async fn movements(
             quantity: row.int(2)?,
             reason: row.opt_text(3)?,
             order_id: row.opt_text(4)?,
-            at: rfc3339(row.int(5)?),
+            actor: Actor::read(row, 5)?,
+            at: rfc3339(row.int(7)?),
         })
     };
     rows.iter().map(read).collect()

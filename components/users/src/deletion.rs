@@ -1,27 +1,35 @@
 //! Deleting an account: auth ends it and tells everyone; the profile is emptied here and now.
 
-use crate::profiles::{allow, no_user};
+use crate::profiles::{allow, get, no_user};
 use crate::{SERVICE, store};
 use http::{Method, StatusCode};
 use wasmart_service::db::Db;
 use wasmart_service::guard::Caller;
-use wasmart_service::http::{Id, Problem};
+use wasmart_service::http::{Conditions, Id, Problem};
 use wasmart_service::internal;
 
 /// `DELETE /users/me`.
-pub async fn delete_own(caller: Caller) -> Result<StatusCode, Problem> {
-    end(&caller, &caller.id).await
+pub async fn delete_own(caller: Caller, conditions: Conditions) -> Result<StatusCode, Problem> {
+    end(&caller, &caller.id, &conditions).await
 }
 
 /// `DELETE /users/{id}`.
-pub async fn delete(caller: Caller, Id(id): Id) -> Result<StatusCode, Problem> {
+pub async fn delete(
+    caller: Caller,
+    Id(id): Id,
+    conditions: Conditions,
+) -> Result<StatusCode, Problem> {
     allow(&caller, &id)?;
-    end(&caller, &id).await
+    end(&caller, &id, &conditions).await
 }
 
 /// Auth first: when that fails, nothing has changed and the owner, still logged in, can try again.
-/// When it has happened and this stops, auth's event empties the profile.
-async fn end(caller: &Caller, id: &str) -> Result<StatusCode, Problem> {
+/// When it has happened and this stops, auth's event empties the profile. What the client knows of the profile is
+/// looked at before: no transaction spans both services.
+async fn end(caller: &Caller, id: &str, conditions: &Conditions) -> Result<StatusCode, Problem> {
+    if !conditions.is_empty() {
+        conditions.check(&get(caller, id).await?)?;
+    }
     let status = end_account(id, &caller.id).await?;
     let db = Db::open(&SERVICE).await?;
     match status {

@@ -11,12 +11,12 @@ mod input;
 mod profiles;
 mod store;
 
-use axum::Router;
-use axum::routing::{get, post};
 use spin_sdk::http::{IntoResponse, Request};
 use spin_sdk::{http_service, redis_subscriber};
 use wasmart_service::db::{DbError, Migration, OUTBOX_RATE};
-use wasmart_service::{Service, dead_letters, http, inbox};
+use wasmart_service::http::{self, Routes};
+use wasmart_service::operators::OPERATOR_ACTIONS;
+use wasmart_service::{Service, dead_letters, inbox};
 
 static SERVICE: Service = Service {
     name: "users",
@@ -30,11 +30,20 @@ static SERVICE: Service = Service {
             sql: OUTBOX_RATE,
         },
         Migration {
+            version: 4,
+            sql: include_str!("../migrations/0004_actors.sql"),
+        },
+        Migration {
             version: 5,
-            sql: include_str!("../migrations/0005_gone.sql"),
+            sql: OPERATOR_ACTIONS,
+        },
+        Migration {
+            version: 6,
+            sql: include_str!("../migrations/0006_gone.sql"),
         },
     ],
     commands: &[],
+    channels: &["accounts"],
 };
 
 #[http_service]
@@ -48,20 +57,18 @@ async fn on_message(message: Vec<u8>) -> Result<(), DbError> {
 }
 
 /// `/profiles` is seed 1's spelling.
-fn routes() -> Router {
-    let own = get(profiles::read_own)
-        .patch(profiles::change_own)
-        .delete(deletion::delete_own);
-    let by_id = get(profiles::read)
-        .put(profiles::replace)
-        .patch(profiles::change)
-        .delete(deletion::delete);
-    let alias = get(profiles::read).patch(profiles::change);
-    Router::new()
-        .route("/api/v1/users/me", own)
-        .route("/api/v1/users/{id}", by_id)
-        .route("/api/v1/profiles", post(profiles::create))
-        .route("/api/v1/profiles/{id}", alias)
+fn routes() -> Routes {
+    Routes::of(&SERVICE)
+        .get("/api/v1/users/me", profiles::read_own)
+        .patch("/api/v1/users/me", profiles::change_own)
+        .delete("/api/v1/users/me", deletion::delete_own)
+        .get("/api/v1/users/{id}", profiles::read)
+        .put("/api/v1/users/{id}", profiles::replace)
+        .patch("/api/v1/users/{id}", profiles::change)
+        .delete("/api/v1/users/{id}", deletion::delete)
+        .post("/api/v1/profiles", profiles::create)
+        .get("/api/v1/profiles/{id}", profiles::read)
+        .patch("/api/v1/profiles/{id}", profiles::change)
         .merge(dead_letters::routes(&SERVICE, &accounts::Accounts))
         .merge(http::probes(&SERVICE))
 }

@@ -5,12 +5,13 @@ use crate::SERVICE;
 use crate::input::{Changes, Replacement};
 use crate::store::{self, Profile};
 use axum::Json;
-use axum::response::{IntoResponse, Response};
-use http::StatusCode;
-use http::header::LOCATION;
-use wasmart_service::db::Db;
+use axum::response::IntoResponse;
+use http::{HeaderMap, StatusCode};
+use wasmart_service::actor::Actor;
+use wasmart_service::db::{Db, Tx};
 use wasmart_service::guard::Caller;
-use wasmart_service::http::{Id, Input, Problem};
+use wasmart_service::http::{Conditions, Id, Input, Problem, Tagged};
+use wasmart_service::idempotency::{Answer, Once};
 
 /// `GET /users/me`.
 pub async fn read_own(caller: Caller) -> Result<Json<Profile>, Problem> {
@@ -26,36 +27,54 @@ pub async fn read(caller: Caller, Id(id): Id) -> Result<Json<Profile>, Problem> 
 /// `PATCH /users/me`.
 pub async fn change_own(
     caller: Caller,
+    conditions: Conditions,
     Input(changes): Input<Changes>,
-) -> Result<Json<Profile>, Problem> {
+) -> Result<Tagged<Profile>, Problem> {
     let id = caller.id.clone();
-    apply(&caller, &id, changes).await.map(Json)
+    apply(&caller, &id, &conditions, changes).await.map(Tagged)
 }
 
 /// `PATCH /users/{id}`.
 pub async fn change(
     caller: Caller,
     Id(id): Id,
+    conditions: Conditions,
     Input(changes): Input<Changes>,
-) -> Result<Json<Profile>, Problem> {
-    apply(&caller, &id, changes).await.map(Json)
+) -> Result<Tagged<Profile>, Problem> {
+    apply(&caller, &id, &conditions, changes).await.map(Tagged)
 }
 
 /// `PUT /users/{id}`.
 pub async fn replace(
     caller: Caller,
     Id(id): Id,
+    conditions: Conditions,
     Input(replacement): Input<Replacement>,
-) -> Result<Json<Profile>, Problem> {
-    apply(&caller, &id, replacement.into()).await.map(Json)
+) -> Result<Tagged<Profile>, Problem> {
+    let changes = replacement.into();
+    apply(&caller, &id, &conditions, changes).await.map(Tagged)
 }
 
 /// `POST /profiles`: seed 1 makes a profile by itself. Here each account has one, and this fills it in.
-pub async fn create(caller: Caller, Input(changes): Input<Changes>) -> Result<Response, Problem> {
-    let id = caller.id.clone();
-    let profile = apply(&caller, &id, changes).await?;
+pub async fn create(
+    caller: Caller,
+    headers: HeaderMap,
+    conditions: Conditions,
+    Input(changes): Input<Changes>,
+) -> Result<impl IntoResponse, Problem> {
+    let once = Once::new(&headers, &caller.id, "POST /profiles", &changes)?;
+    let tx = Db::open(&SERVICE).await?.begin().await?;
+    if let Some(answer) = once.earlier(&tx).await? {
+        return Ok(answer);
+    }
+    let profile = apply_in(&tx, &caller, &caller.id, &conditions, changes).await?;
     let location = format!("/api/v1/profiles/{}", profile.id);
-    Ok((StatusCode::CREATED, [(LOCATION, location)], Json(profile)).into_response())
+    let answer = Answer::json(StatusCode::CREATED, &profile)
+        .at(location)
+        .tagged();
+    once.keep(&tx, &answer).await?;
+    tx.commit().await?;
+    Ok(answer)
 }
 
 /// Refuses whoever is neither the owner nor an administrator.
@@ -71,24 +90,48 @@ pub fn no_user() -> Problem {
     Problem::not_found("user")
 }
 
-async fn get(caller: &Caller, id: &str) -> Result<Profile, Problem> {
+/// A profile that the caller may see.
+pub async fn get(caller: &Caller, id: &str) -> Result<Profile, Problem> {
     allow(caller, id)?;
-    let db = Db::open(&SERVICE).await?;
-    let found = if caller.id == id {
-        store::own(&db, caller).await
-    } else {
-        store::find(&db, id).await
-    };
-    found?.ok_or_else(no_user)
+    get_in(&Db::open(&SERVICE).await?, caller, id).await
 }
 
-async fn apply(caller: &Caller, id: &str, changes: Changes) -> Result<Profile, Problem> {
-    let profile = get(caller, id).await?;
-    changes.check()?;
-    if changes.is_empty() {
-        return Ok(profile);
-    }
-    store::change(&Db::open(&SERVICE).await?, id, &changes)
-        .await?
-        .ok_or_else(no_user)
+async fn get_in(db: &Db, caller: &Caller, id: &str) -> Result<Profile, Problem> {
+    allow(caller, id)?;
+    let found = if caller.id == id {
+        store::own(db, caller).await
+    } else {
+        store::find(db, id).await
+    };
+    let profile = found?.ok_or_else(no_user)?;
+    Ok(profile.seen_by(caller))
+}
+
+async fn apply(
+    caller: &Caller,
+    id: &str,
+    conditions: &Conditions,
+    changes: Changes,
+) -> Result<Profile, Problem> {
+    allow(caller, id)?;
+    let tx = Db::open(&SERVICE).await?.begin().await?;
+    let profile = apply_in(&tx, caller, id, conditions, changes).await?;
+    tx.commit().await?;
+    Ok(profile)
+}
+
+/// What changes nothing is no change: the profile stays as it is, and so does when it was changed last.
+async fn apply_in(
+    tx: &Tx,
+    caller: &Caller,
+    id: &str,
+    conditions: &Conditions,
+    changes: Changes,
+) -> Result<Profile, Problem> {
+    let profile = get_in(tx, caller, id).await?;
+    let changes = changes.cleaned()?;
+    conditions.check(&profile)?;
+    let actor = Actor::of(caller, id);
+    let changed = store::change(tx, id, &changes, &actor).await?;
+    Ok(changed.map_or(profile, |profile| profile.seen_by(caller)))
 }

@@ -3,12 +3,16 @@
 use crate::input::Changes;
 use serde::Serialize;
 use wasmart_contracts::messages::AccountRegistered;
+use wasmart_domain::text::CLAIM;
+use wasmart_service::actor::Actor;
 use wasmart_service::clock;
 use wasmart_service::db::{Db, DbError, Row, ToValue, Tx};
 use wasmart_service::guard::Caller;
+use wasmart_service::http::Patch;
 
 const PROFILE: &str =
-    "id, email, username, first_name, last_name, phone, language, created_at, updated_at";
+    "id, email, username, first_name, last_name, phone, language, created_at, updated_at,
+    updated_by_kind, updated_by_id";
 
 /// A profile, as its owner sees it.
 #[derive(Debug, Serialize)]
@@ -27,6 +31,19 @@ pub struct Profile {
     language: Option<String>,
     created_at: String,
     updated_at: String,
+    /// Who changed it last; absent where nobody has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    updated_by: Option<Actor>,
+}
+
+impl Profile {
+    /// With no more of who changed it than the caller may know.
+    pub fn seen_by(self, caller: &Caller) -> Profile {
+        Profile {
+            updated_by: self.updated_by.map(|actor| actor.seen_by(caller)),
+            ..self
+        }
+    }
 }
 
 fn profile(row: &Row) -> Result<Profile, DbError> {
@@ -40,6 +57,7 @@ fn profile(row: &Row) -> Result<Profile, DbError> {
         language: row.opt_text(6)?,
         created_at: clock::rfc3339(row.int(7)?),
         updated_at: clock::rfc3339(row.int(8)?),
+        updated_by: Actor::read(row, 9)?,
     })
 }
 
@@ -58,13 +76,15 @@ pub async fn own(db: &Db, caller: &Caller) -> Result<Option<Profile>, DbError> {
     if let Some(profile) = find(db, &caller.id).await? {
         return Ok(Some(profile));
     }
+    // What can't be shown is left out: auth tells what the account has in its place.
+    let claim = |claim: &Option<String>| claim.as_deref().and_then(|text| CLAIM.clean(text).ok());
     db.execute(
         "INSERT INTO profiles (id, email, username, registered, created_at, updated_at)
          VALUES (?1, ?2, ?3, 0, ?4, ?4) ON CONFLICT (id) DO NOTHING",
         &[
             &caller.id,
-            &caller.email,
-            &caller.username,
+            &claim(&caller.email),
+            &claim(&caller.username),
             &clock::now_ms(),
         ],
     )
@@ -100,26 +120,37 @@ pub async fn register(tx: &Tx, account: &AccountRegistered) -> Result<(), DbErro
     .await
 }
 
-/// Changes what is named, in one statement, so that two changes of different fields both last.
-pub async fn change(db: &Db, id: &str, changes: &Changes) -> Result<Option<Profile>, DbError> {
-    let mut set = vec!["updated_at = ?"];
+/// Changes what is named, in one statement, so that two changes of different fields both last. None where
+/// nothing is changed by it, or nothing is there.
+pub async fn change(
+    db: &Db,
+    id: &str,
+    changes: &Changes,
+    actor: &Actor,
+) -> Result<Option<Profile>, DbError> {
     let now = clock::now_ms();
-    let mut params: Vec<&dyn ToValue> = vec![&now];
-    for (assignment, change) in [
-        ("first_name = ?", &changes.first_name),
-        ("last_name = ?", &changes.last_name),
-        ("phone = ?", &changes.phone),
-        ("language = ?", &changes.language),
-    ] {
-        if let Some(value) = change {
-            set.push(assignment);
-            params.push(value);
-        }
+    let named: Vec<(&str, Option<&String>)> = changes
+        .columns()
+        .into_iter()
+        .filter(|(_, change)| **change != Patch::Absent)
+        .map(|(column, change)| (column, change.value()))
+        .collect();
+    if named.is_empty() {
+        return Ok(None);
     }
-    params.push(&id);
+    let (kind, by) = (actor.kind(), actor.id());
+    let mut params: Vec<&dyn ToValue> = vec![&now, &kind, &by, &id];
+    let (mut set, mut differs) = (String::new(), vec![]);
+    for (column, value) in &named {
+        params.push(value);
+        let number = params.len();
+        set.push_str(&format!(", {column} = ?{number}"));
+        differs.push(format!("{column} IS NOT ?{number}"));
+    }
     let sql = format!(
-        "UPDATE profiles SET {} WHERE id = ? AND deleted_at IS NULL RETURNING {PROFILE}",
-        set.join(", ")
+        "UPDATE profiles SET updated_at = ?1, updated_by_kind = ?2, updated_by_id = ?3{set}
+         WHERE id = ?4 AND deleted_at IS NULL AND ({}) RETURNING {PROFILE}",
+        differs.join(" OR ")
     );
     db.first(&sql, &params)
         .await?

@@ -14,9 +14,11 @@ use crate::shop::Shop;
 use crate::windows::Pace;
 use anyhow::{Context, ensure};
 use rusqlite::{Connection, OpenFlags};
+use serde_json::{Map, Value};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
+use wasmart_contracts::signature::ChannelKeys;
 
 const CHANNEL: &str = "notifications";
 /// Messages under way at most.
@@ -41,9 +43,11 @@ pub async fn measure(setting: &Setting, table: &mut Table) -> anyhow::Result<()>
     let folder = setting.folder("messages")?;
     let start = Start::shop(setting, &folder).redis(&url);
     let shop = Shop::open(setting, start, 1).await?;
+    let keys = ChannelKeys::parse(setting.keys.channel_keys()).map_err(anyhow::Error::msg)?;
     for batch in [1, 100] {
-        let received = receive(&url, &shop, batch, setting.pace()).await?;
-        let size = message(batch, &shop.clients.admin.id).len();
+        let message = || message(batch, &shop.clients.admin.id, keys.as_ref());
+        let received = receive(&url, &shop, batch, &message, setting.pace()).await?;
+        let size = message().len();
         let mut line = Line::new(
             format!("messages through a Redis trigger, {batch} to a batch, each stored durably"),
             format!(
@@ -68,11 +72,16 @@ pub async fn measure(setting: &Setting, table: &mut Table) -> anyhow::Result<()>
 }
 
 /// Messages a second, the median over the windows.
-async fn receive(url: &str, shop: &Shop, batch: u64, pace: Pace) -> anyhow::Result<f64> {
+async fn receive(
+    url: &str,
+    shop: &Shop,
+    batch: u64,
+    message: &impl Fn() -> String,
+    pace: Pace,
+) -> anyhow::Result<f64> {
     let mut link = Link::open(url)?;
-    let user = &shop.clients.admin.id;
     // The first one makes the database, where there is none yet.
-    link.publish(CHANNEL, &message(1, user))?;
+    link.publish(CHANNEL, &message())?;
     let mut counter = Counter::open(&shop.clients.database(CHANNEL))?;
     let before = counter.wait_for_any().await?;
 
@@ -95,7 +104,7 @@ async fn receive(url: &str, shop: &Shop, batch: u64, pace: Pace) -> anyhow::Resu
         if sent < done + AHEAD {
             // Never more than one second of the slowest: the end waits for what is under way.
             for _ in 0..(done + AHEAD - sent).min(16) {
-                link.publish(CHANNEL, &message(batch, user))?;
+                link.publish(CHANNEL, &message())?;
                 sent += 1;
             }
         } else {
@@ -120,12 +129,23 @@ async fn receive(url: &str, shop: &Shop, batch: u64, pace: Pace) -> anyhow::Resu
     Ok(median(rates.collect()))
 }
 
-/// A message with so many events, about orders of nobody.
-fn message(batch: u64, user: &str) -> String {
+/// A message with so many events, about orders of nobody, signed as the services would.
+fn message(batch: u64, user: &str, keys: Option<&ChannelKeys>) -> String {
     let events: Vec<String> = (0..batch)
         .map(|_| one_event(&new_id(), "/bench", "order.created", &new_id(), user, 1))
+        .map(|event| sign(event, keys))
         .collect();
     format!("[{}]", events.join(","))
+}
+
+fn sign(event: String, keys: Option<&ChannelKeys>) -> String {
+    match (keys, serde_json::from_str::<Map<String, Value>>(&event)) {
+        (Some(keys), Ok(mut members)) => {
+            keys.sign(CHANNEL, &mut members);
+            Value::Object(members).to_string()
+        }
+        _ => event,
+    }
 }
 
 /// Counts the rows of notifications; none is ever deleted here.

@@ -70,15 +70,23 @@ pub struct Poison {
 /// Reads a message: its events in order, each understood or set apart on its own. A message that is
 /// no JSON array is one poisonous element.
 pub fn parse_batch(bytes: &[u8]) -> Vec<Parsed> {
-    match serde_json::from_slice::<Vec<Value>>(bytes) {
+    match elements(bytes) {
         Ok(elements) => elements.into_iter().map(parse_event).collect(),
-        Err(error) => vec![Err(Poison {
-            raw: String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_RAW)]).into_owned(),
-            id: None,
-            source: None,
-            reason: format!("not a JSON array of events: {error}"),
-        })],
+        Err(poison) => vec![Err(poison)],
     }
+}
+
+/// The elements of a message, whatever they are.
+///
+/// # Errors
+/// When the message is no JSON array.
+pub fn elements(bytes: &[u8]) -> Result<Vec<Value>, Poison> {
+    serde_json::from_slice(bytes).map_err(|error| Poison {
+        raw: String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_RAW)]).into_owned(),
+        id: None,
+        source: None,
+        reason: format!("not a JSON array of events: {error}"),
+    })
 }
 
 /// How much of an unreadable message is kept: enough to see what it was.
@@ -87,7 +95,8 @@ const MAX_RAW: usize = 4096;
 /// receiver may understand it.
 const MAX_EVENT: usize = 65_536;
 
-fn parse_event(element: Value) -> Parsed {
+/// Reads one element of a message.
+pub fn parse_event(element: Value) -> Parsed {
     let text = |name: &str| element.get(name).and_then(Value::as_str).map(str::to_owned);
     let poison = |reason: String| Poison {
         raw: element.to_string().chars().take(MAX_EVENT).collect(),

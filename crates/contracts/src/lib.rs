@@ -3,6 +3,7 @@
 //! The payload types are generated from `wit/saga/messages.wit`, so the wire has one definition.
 
 pub mod envelope;
+pub mod signature;
 
 #[allow(missing_docs, unsafe_code, clippy::all)]
 mod generated {

@@ -10,3 +10,5 @@ pub mod money;
 pub mod order;
 pub mod saga;
 pub mod stock;
+
+pub use wasmart_text as text;

@@ -6,8 +6,6 @@ use thiserror::Error;
 pub const MAX_LINES: usize = 100;
 /// Pieces a line may ask for.
 pub const MAX_QUANTITY: u32 = 10_000;
-/// Characters of a delivery address.
-pub const MAX_ADDRESS: usize = 500;
 
 /// What an order is to its customer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

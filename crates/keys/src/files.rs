@@ -11,6 +11,7 @@ pub(crate) struct Files {
     pub private: PathBuf,
     pub public: PathBuf,
     pub secret: PathBuf,
+    pub channels: PathBuf,
 }
 
 impl Files {
@@ -19,11 +20,12 @@ impl Files {
             private: folder.join("private.pem"),
             public: folder.join("jwks.json"),
             secret: folder.join("internal_secret"),
+            channels: folder.join("channel_keys"),
         }
     }
 
-    pub fn all(&self) -> [&Path; 3] {
-        [&self.private, &self.public, &self.secret]
+    pub fn all(&self) -> [&Path; 4] {
+        [&self.private, &self.public, &self.secret, &self.channels]
     }
 }
 

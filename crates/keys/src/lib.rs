@@ -1,5 +1,6 @@
 //! The shop's key files, in one folder: `private.pem` (the RSA keys that tokens are signed with),
-//! `jwks.json` (their public halves, RFC 7517) and `internal_secret`. Made on first use, mode 0600.
+//! `jwks.json` (their public halves, RFC 7517), `internal_secret`, and `channel_keys` (what messages are signed with).
+//! Made on first use, mode 0600.
 //! [`rotation`] brings new keys in and takes old ones out.
 //!
 //! ```no_run
@@ -33,18 +34,18 @@ pub struct KeySet {
     private_pem: String,
     jwks: String,
     internal_secret: String,
+    channel_keys: String,
 }
 
 impl KeySet {
     /// Makes new keys; takes a second or so.
     pub fn generate() -> KeySet {
         let (private_pem, jwk) = new_key();
-        let mut secret = [0u8; 32];
-        getrandom::fill(&mut secret).unwrap_or_else(|error| panic!("no randomness: {error}"));
         KeySet {
             private_pem,
             jwks: json!({ "keys": [jwk] }).to_string(),
-            internal_secret: base64url(&secret),
+            internal_secret: secret(),
+            channel_keys: new_channel_keys(),
         }
     }
 
@@ -59,7 +60,11 @@ impl KeySet {
             wasmart_private::create_folder(folder).map_err(|e| file(folder, e))?;
             write(&files.public, &keys.jwks)?;
             write(&files.secret, &keys.internal_secret)?;
+            write(&files.channels, &keys.channel_keys)?;
             write(&files.private, &keys.private_pem)?;
+        } else if !files.channels.exists() {
+            // A folder from before messages were signed.
+            write(&files.channels, &new_channel_keys())?;
         }
         Self::load(folder)
     }
@@ -75,6 +80,11 @@ impl KeySet {
             private_pem: read(&files.private)?,
             jwks: read(&files.public)?,
             internal_secret: read(&files.secret)?.trim().to_owned(),
+            // Empty where there is no file: messages are not signed then, as before there was one.
+            channel_keys: match read(&files.channels) {
+                Err(KeyError::Missing(_)) => String::new(),
+                text => text?.trim().to_owned(),
+            },
         };
         KeySet::check(&keys.private_pem, &keys.jwks).map_err(|reason| {
             let path = if reason.starts_with("jwks") {
@@ -110,24 +120,46 @@ impl KeySet {
     }
 
     /// Names and values of the application variables.
-    pub fn variables(&self) -> [(&'static str, &str); 3] {
+    pub fn variables(&self) -> [(&'static str, &str); 4] {
         [
             ("jwt_private_key", &self.private_pem),
             ("jwks", &self.jwks),
             ("internal_secret", &self.internal_secret),
+            ("channel_keys", &self.channel_keys),
         ]
     }
 
     /// Names of the variables that a rotation changes, and the files in which their values are.
-    pub fn changing(folder: &Path) -> [(&'static str, PathBuf); 2] {
+    pub fn changing(folder: &Path) -> [(&'static str, PathBuf); 3] {
         let files = Files::of(folder);
-        [("jwt_private_key", files.private), ("jwks", files.public)]
+        [
+            ("jwt_private_key", files.private),
+            ("jwks", files.public),
+            ("channel_keys", files.channels),
+        ]
+    }
+
+    /// What messages between the services are signed with.
+    pub fn channel_keys(&self) -> &str {
+        &self.channel_keys
     }
 
     /// What the host's tick and the components show each other.
     pub fn internal_secret(&self) -> &str {
         &self.internal_secret
     }
+}
+
+/// Long random text, of characters that are safe everywhere.
+fn secret() -> String {
+    let mut secret = [0u8; 32];
+    getrandom::fill(&mut secret).unwrap_or_else(|error| panic!("no randomness: {error}"));
+    base64url(&secret)
+}
+
+/// One key; its name only has to differ from that of the next one.
+fn new_channel_keys() -> String {
+    format!("{}:{}", &digest(&secret())[..8], secret())
 }
 
 /// The moduli of all private keys; none where one of them can't be read, or there is none.
@@ -193,6 +225,19 @@ mod tests {
         for path in Files::of(&keys).all() {
             assert_eq!(mode(path), 0o600, "{}", path.display());
         }
+    }
+
+    #[test]
+    fn a_folder_from_before_messages_were_signed_gets_its_channel_keys() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let made = KeySet::load_or_create(folder.path()).expect("made");
+        std::fs::remove_file(folder.path().join("channel_keys")).expect("removed");
+        let read = KeySet::load_or_create(folder.path()).expect("read");
+        assert_eq!(made.internal_secret(), read.internal_secret());
+        let again = KeySet::load_or_create(folder.path()).expect("read");
+        assert_eq!(read.variables(), again.variables());
+        let (id, secret) = read.channel_keys().split_once(':').expect("id:secret");
+        assert_eq!((id.len(), secret.len()), (8, 43));
     }
 
     #[test]

@@ -1,10 +1,12 @@
-//! Publishing to Redis channels. At most once: who needs more keeps an outbox.
+//! Publishing to Redis channels, signed where there are keys. At most once: who needs more keeps an outbox.
 
 use crate::config;
+use serde_json::{Map, Value};
 use spin_sdk::redis::{Connection, Error};
 use std::sync::OnceLock;
 use thiserror::Error as ThisError;
-use wasmart_contracts::envelope::{Event, write_batch};
+use wasmart_contracts::envelope::Event;
+use wasmart_contracts::signature::ChannelKeys;
 
 /// Why nothing was published.
 #[derive(Debug, ThisError)]
@@ -12,6 +14,9 @@ pub enum PublishError {
     /// The variable `redis_url` is missing: a fault of the installation.
     #[error("no redis_url: {0}")]
     NoAddress(String),
+    /// The variable `channel_keys` is missing or wrong: a fault of the installation. Nothing leaves unsigned then.
+    #[error("{0}")]
+    NoKeys(String),
     /// Redis is out of reach or refuses.
     #[error("can't publish to {channel}: {reason}")]
     Failed {
@@ -23,9 +28,10 @@ pub enum PublishError {
 }
 
 static ADDRESS: OnceLock<String> = OnceLock::new();
+/// Read once in the life of an instance, which is short on every host: other keys count within seconds.
+static KEYS: OnceLock<Option<ChannelKeys>> = OnceLock::new();
 
-/// Publishes one message to a channel.
-pub async fn publish_bytes(channel: &str, message: &[u8]) -> Result<(), PublishError> {
+async fn publish_bytes(channel: &str, message: &[u8]) -> Result<(), PublishError> {
     let failed = |error: Error| PublishError::Failed {
         channel: channel.to_owned(),
         reason: error.to_string(),
@@ -36,7 +42,56 @@ pub async fn publish_bytes(channel: &str, message: &[u8]) -> Result<(), PublishE
 
 /// Publishes events as one batch.
 pub async fn publish(channel: &str, events: &[Event]) -> Result<(), PublishError> {
-    publish_bytes(channel, &write_batch(events)).await
+    let texts: Vec<String> = events
+        .iter()
+        .map(|event| serde_json::to_string(event).unwrap_or_default())
+        .collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    publish_texts(channel, &texts).await
+}
+
+/// Publishes events that are JSON already as one batch. They are signed now, not when they were written: so what has
+/// waited in an outbox has a key that still counts.
+pub(crate) async fn publish_texts(channel: &str, events: &[&str]) -> Result<(), PublishError> {
+    let keys = keys().await.map_err(PublishError::NoKeys)?;
+    let batch = match keys {
+        None => format!("[{}]", events.join(",")),
+        Some(keys) => {
+            let signed: Vec<String> = events
+                .iter()
+                .map(|event| sign(keys, channel, event))
+                .collect();
+            format!("[{}]", signed.join(","))
+        }
+    };
+    publish_bytes(channel, batch.as_bytes()).await
+}
+
+fn sign(keys: &ChannelKeys, channel: &str, event: &str) -> String {
+    match serde_json::from_str::<Map<String, Value>>(event) {
+        Ok(mut event) => {
+            keys.sign(channel, &mut event);
+            Value::Object(event).to_string()
+        }
+        // Not an event; its receiver says so.
+        Err(_) => event.to_owned(),
+    }
+}
+
+/// The keys that sign and verify; none where nothing is signed.
+///
+/// # Errors
+/// When the variable is not granted or can't be read. That is not the same as empty: whoever forgets to grant it
+/// must not get a service that believes everybody.
+pub(crate) async fn keys() -> Result<Option<&'static ChannelKeys>, String> {
+    if let Some(keys) = KEYS.get() {
+        return Ok(keys.as_ref());
+    }
+    let text = config::get("channel_keys")
+        .await
+        .map_err(|error| format!("no channel_keys: {error}"))?;
+    let keys = ChannelKeys::parse(&text)?;
+    Ok(KEYS.get_or_init(|| keys).as_ref())
 }
 
 async fn address() -> Result<&'static str, PublishError> {

@@ -15,7 +15,7 @@ pub async fn get(name: &str) -> Result<String, Error> {
 pub async fn required(name: &str) -> Result<String, Problem> {
     get(name)
         .await
-        .map_err(|error| Problem::unavailable(format!("variable {name}: {error}")))
+        .map_err(|error| Problem::misconfigured(format!("variable {name}: {error}")))
 }
 
 /// The value of a variable, or none when it is absent or empty.
@@ -24,4 +24,11 @@ pub async fn optional(name: &str) -> Option<String> {
         .await
         .ok()
         .filter(|value| !value.is_empty())
+}
+
+/// A bound that operators may change: the variable's value, or `default` where it has none. None when the
+/// variable is 0, which means that there is no bound.
+pub async fn bound(name: &str, default: i64) -> Option<i64> {
+    let value = optional(name).await.and_then(|value| value.parse().ok());
+    Some(value.unwrap_or(default)).filter(|bound| *bound > 0)
 }

@@ -1,20 +1,18 @@
 //! Dead letters: what was set aside, and the two things a person can do with it: have it taken in
 //! after all (once what was wrong has been put right), or throw it away.
 
-use crate::Service;
+use crate::actor::Actor;
 use crate::clock::rfc3339;
 use crate::db::{Db, DbError, Tx};
-use crate::http::{Id, Page, Problem, internal_only};
+use crate::http::{Id, PageQuery, Params, Problem, Routes};
 use crate::inbox::{Handler, take_in_again};
-use axum::routing::{get, post};
-use axum::{Json, Router};
-use http::{HeaderMap, StatusCode};
-use serde::Serialize;
+use crate::{Service, operators};
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wasmart_contracts::envelope::parse_batch;
-
-/// Letters listed at once.
-const MAX_LISTED: i64 = 200;
 
 /// A dead letter, as an operator sees it.
 #[derive(Serialize)]
@@ -38,36 +36,57 @@ pub async fn forget(tx: &Tx, user: &str) -> Result<(), DbError> {
     .await
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListQuery {
+    /// What people did with letters, in place of the letters.
+    #[serde(default)]
+    handled: bool,
+    limit: Option<i64>,
+    cursor: Option<String>,
+}
+
+/// Why somebody takes a letter in, or throws it away.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Why {
+    reason: Option<String>,
+}
+
 /// `GET /internal/{service}/dead-letters`, `POST …/{id}/redrive`, `DELETE …/{id}`; behind the shared
 /// secret.
-pub fn routes(service: &'static Service, handler: &'static (impl Handler + Sync)) -> Router {
+pub fn routes(service: &'static Service, handler: &'static (impl Handler + Sync)) -> Routes {
     let base = format!("/internal/{}/dead-letters", service.name);
-    Router::new()
-        .route(
-            &base,
-            get(async move |headers: HeaderMap| list(service, &headers).await),
-        )
-        .route(
+    Routes::of(service)
+        .get(&base, async move |Params(query): Params<ListQuery>| {
+            list(service, query).await
+        })
+        .post(
             &format!("{base}/{{id}}/redrive"),
-            post(async move |headers: HeaderMap, Id(id): Id| {
-                redrive(service, handler, &headers, &id).await
-            }),
+            async move |Id(id): Id, Params(why): Params<Why>| {
+                redrive(service, handler, &id, &why).await
+            },
         )
-        .route(
+        .delete(
             &format!("{base}/{{id}}"),
-            axum::routing::delete(async move |headers: HeaderMap, Id(id): Id| {
-                discard(service, &headers, &id).await
-            }),
+            async move |Id(id): Id, Params(why): Params<Why>| discard(service, &id, &why).await,
         )
 }
 
-async fn list(service: &Service, headers: &HeaderMap) -> Result<Json<Page<Letter>>, Problem> {
-    internal_only(headers).await?;
+async fn list(service: &Service, query: ListQuery) -> Result<Response, Problem> {
+    let page = PageQuery::new(query.limit, query.cursor);
+    let limit = page.fetch()?;
     let db = Db::open(service).await?;
+    if query.handled {
+        let actions = operators::list(&db, None, &page.before()?, limit).await?;
+        let page = page.page(actions, |action| action.id.clone())?;
+        return Ok(Json(page).into_response());
+    }
+    let after = page.after()?;
     let rows = db
         .query(
-            "SELECT id, reason, created_at, raw FROM dead_letters ORDER BY id LIMIT ?",
-            &[&MAX_LISTED],
+            "SELECT id, reason, created_at, raw FROM dead_letters WHERE id > ? ORDER BY id LIMIT ?",
+            &[&after, &limit],
         )
         .await?;
     let mut letters = Vec::with_capacity(rows.len());
@@ -80,16 +99,18 @@ async fn list(service: &Service, headers: &HeaderMap) -> Result<Json<Page<Letter
             event: serde_json::from_str(&raw).unwrap_or(Value::String(raw)),
         });
     }
-    Ok(Json(Page::whole(letters)))
+    let page = page.page(letters, |letter| letter.id.clone())?;
+    Ok(Json(page).into_response())
 }
 
 async fn redrive(
     service: &Service,
     handler: &(impl Handler + Sync),
-    headers: &HeaderMap,
     id: &str,
+    why: &Why,
 ) -> Result<StatusCode, Problem> {
-    internal_only(headers).await?;
+    let reason = why.reason.as_deref().map(operators::clean_reason);
+    let reason = reason.transpose()?;
     let raw = {
         let db = Db::open(service).await?;
         let row = db
@@ -102,17 +123,27 @@ async fn redrive(
     let Some(Ok(event)) = parse_batch(format!("[{raw}]").as_bytes()).pop() else {
         return Err(still_dead("It is not an event".to_owned()));
     };
-    match take_in_again(service, event, id, handler).await {
+    match take_in_again(service, event, id, reason.as_deref(), handler).await {
         Ok(()) => Ok(StatusCode::NO_CONTENT),
         Err(refusal) => Err(refusal.for_good().map_or_else(Problem::from, still_dead)),
     }
 }
 
-async fn discard(service: &Service, headers: &HeaderMap, id: &str) -> Result<StatusCode, Problem> {
-    internal_only(headers).await?;
-    let db = Db::open(service).await?;
-    db.first("DELETE FROM dead_letters WHERE id = ? RETURNING 1", &[&id])
+async fn discard(service: &Service, id: &str, why: &Why) -> Result<StatusCode, Problem> {
+    let reason = why.reason.as_deref().map(operators::clean_reason);
+    let reason = reason.transpose()?;
+    let tx = Db::open(service).await?.begin().await?;
+    let letter = tx
+        .first(
+            "DELETE FROM dead_letters WHERE id = ? RETURNING event_id",
+            &[&id],
+        )
         .await?
-        .map(|_| StatusCode::NO_CONTENT)
-        .ok_or_else(|| Problem::not_found("dead letter"))
+        .ok_or_else(|| Problem::not_found("dead letter"))?;
+    let event = letter.opt_text(0)?;
+    let subject = event.as_deref().unwrap_or(id);
+    let action = "dead_letter.discarded";
+    operators::record(&tx, &Actor::operator(), action, subject, reason.as_deref()).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -52,7 +52,7 @@ impl Caller {
 
     /// Whether the account runs the shop.
     pub fn is_staff(&self) -> bool {
-        self.is_any(&["manager", "admin"])
+        self.is_any(&STAFF)
     }
 
     /// Refuses (403) accounts without any of these roles.
@@ -64,6 +64,19 @@ impl Caller {
         }
     }
 }
+
+/// An account that runs the shop; all others are refused (403). As the first argument of a handler it comes before
+/// ids, queries and bodies are read, so that a stranger learns nothing from how these are refused.
+#[derive(Clone, Debug)]
+pub struct Staff(pub Caller);
+
+/// As [`Staff`], for administrators alone.
+#[derive(Clone, Debug)]
+pub struct Admin(pub Caller);
+
+/// The roles of those who run the shop.
+const STAFF: [&str; 2] = ["manager", "admin"];
+const ADMIN: [&str; 1] = ["admin"];
 
 impl From<Claims> for Caller {
     fn from(claims: Claims) -> Caller {
@@ -90,9 +103,61 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     }
 }
 
+impl<S: Sync> FromRequestParts<S> for Staff {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Staff, Problem> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        caller.require_any(&STAFF)?;
+        Ok(Staff(caller))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Admin {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Admin, Problem> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        caller.require_any(&ADMIN)?;
+        Ok(Admin(caller))
+    }
+}
+
+/// The account behind a request that needs none: what is open to all, and shows more to some. A token that
+/// is shown must be good: whoever shows a bad one is refused, and not taken for nobody.
+#[derive(Clone, Debug)]
+pub struct MaybeCaller(pub Option<Caller>);
+
+impl MaybeCaller {
+    /// Whether the account runs the shop.
+    pub fn is_staff(&self) -> bool {
+        self.0.as_ref().is_some_and(Caller::is_staff)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for MaybeCaller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<MaybeCaller, Problem> {
+        let Some(header) = parts.headers.get(AUTHORIZATION) else {
+            return Ok(MaybeCaller(None));
+        };
+        match check(header.to_str().ok()).await {
+            Ok(claims) => Ok(MaybeCaller(Some(claims.into()))),
+            // Not a bearer token, such as a proxy's own Basic: none was shown.
+            Err(Denial::Missing) => Ok(MaybeCaller(None)),
+            Err(denial) => Err(refuse(denial)),
+        }
+    }
+}
+
 /// How often one looks whether the keys of another issuer have come, and how long between two looks, in nanoseconds.
 const LOOKS: u32 = 25;
 const PAUSE: u64 = 100_000_000;
+
+/// Who has waited in vain for the keys of another issuer may come again after so many seconds: they are fetched by the
+/// tick, and the issuer may be slow.
+const KEYS_WITHIN_S: u64 = 5;
 
 /// Asks the guard. While it waits for keys, others are served: the wait is here, as the guard is called plainly.
 async fn check(header: Option<&str>) -> Result<Claims, Denial> {
@@ -124,7 +189,10 @@ fn refuse(denial: Denial) -> Problem {
         Denial::Invalid => ("invalid-token", "The access token is not valid"),
         Denial::Expired => ("expired-token", "The access token has expired"),
         Denial::Revoked => ("revoked-token", "The access token has been revoked"),
-        Denial::Pending => return Problem::unavailable("tokens can't be checked: no answer"),
+        Denial::Pending => {
+            let problem = Problem::unavailable("tokens can't be checked: no answer");
+            return problem.retry_after(KEYS_WITHIN_S);
+        }
         Denial::Unavailable(reason) => {
             return Problem::unavailable(format!("tokens can't be checked: {reason}"));
         }

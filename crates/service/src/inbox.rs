@@ -4,19 +4,19 @@
 //! acknowledged, so that it never blocks the rest of its batch. What fails for a passing reason
 //! (a busy database, a full disk) is not answered at all: the sender still has it.
 
+use crate::actor::Actor;
 use crate::channels;
 use crate::db::{Db, DbError, Tx};
-use crate::outbox;
-use crate::{Service, clock, new_id};
+use crate::open::{ACK, open};
+use crate::{Service, clock, new_id, operators};
+use crate::{outbox, trace};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use wasmart_contracts::envelope::{Event, Parsed, Poison, parse_batch};
+use wasmart_contracts::envelope::{Event, Parsed, Poison};
 use wasmart_contracts::messages::Ack;
 
 /// The channel on which one-way events are acknowledged.
 pub const ACKS: &str = "acks";
-/// The event type on it.
-const ACK: &str = "ack";
 
 /// What a handler did with an event.
 pub enum Handled {
@@ -76,7 +76,7 @@ pub trait Handler {
 pub fn reply(service: &Service, event: &Event, kind: &str, data: &impl serde::Serialize) -> Event {
     Event {
         causationid: Some(event.id.clone()),
-        traceparent: event.traceparent.clone(),
+        traceparent: event.traceparent.as_deref().and_then(trace::well_formed),
         ..outbox::event(
             service,
             kind,
@@ -95,10 +95,7 @@ pub async fn receive(
     message: &[u8],
     handler: &impl Handler,
 ) -> Result<(), DbError> {
-    let batch: Vec<Parsed> = parse_batch(message)
-        .into_iter()
-        .filter(|parsed| concerns(service, parsed))
-        .collect();
+    let batch = open(service, message).await?;
     if batch.is_empty() {
         return Ok(());
     }
@@ -117,19 +114,6 @@ pub async fn receive(
     answers.publish(service).await;
     outbox::drain_share(service).await;
     Ok(())
-}
-
-/// Acknowledgements go to all on one channel, and so do events for one receiver; those for others
-/// are not worth a transaction.
-fn concerns(service: &Service, parsed: &Parsed) -> bool {
-    match parsed {
-        Ok(event) if event.kind == ACK => event.subject.as_deref() == Some(&service.source()),
-        Ok(event) => event
-            .receiver
-            .as_ref()
-            .is_none_or(|receiver| *receiver == service.source()),
-        Err(_) => true,
-    }
 }
 
 async fn take_in(
@@ -186,7 +170,7 @@ async fn take_in_alone(
                 set_aside(&tx, &poison, answers).await?;
                 tx.commit().await?;
             }
-            Err(error) => eprintln!("an event is left to come again: {error}"),
+            Err(error) => log!("an event is left to come again: {error}"),
         },
     }
     Ok(())
@@ -197,6 +181,7 @@ pub(crate) async fn take_in_again(
     service: &Service,
     event: Event,
     letter: &str,
+    reason: Option<&str>,
     handler: &(impl Handler + Sync),
 ) -> Result<(), Refusal> {
     let mut answers = Answers::default();
@@ -205,6 +190,8 @@ pub(crate) async fn take_in_again(
     answers.add(&event, handled);
     tx.execute("DELETE FROM dead_letters WHERE id = ?", &[&letter])
         .await?;
+    let action = "dead_letter.redriven";
+    operators::record(&tx, &Actor::operator(), action, &event.id, reason).await?;
     tx.commit().await?;
     answers.publish(service).await;
     outbox::drain(service).await;
@@ -254,7 +241,7 @@ async fn set_aside(tx: &Tx, poison: &Poison, answers: &mut Answers) -> Result<()
         ],
     )
     .await?;
-    eprintln!(
+    log!(
         "dead letter {}: {}",
         poison.id.as_deref().unwrap_or("without id"),
         reason
@@ -309,7 +296,7 @@ impl Answers {
         let acks = (!acks.is_empty()).then_some((ACKS, acks));
         for (channel, events) in self.replies.into_iter().chain(acks) {
             if let Err(error) = channels::publish(channel, &events).await {
-                eprintln!("an answer is lost and will be asked for again: {error}");
+                log!("an answer is lost and will be asked for again: {error}");
             }
         }
     }

@@ -4,6 +4,13 @@
 //! A component names itself once, as a `static` [`Service`], and hands that to the two entries:
 //! [`http::serve`] for requests and [`inbox::receive`] for messages.
 
+/// Puts one line on the log, in one piece: what it shows of clients and of the network can't begin another.
+#[macro_export]
+macro_rules! log {
+    ($($argument:tt)*) => { $crate::log::write(&format!($($argument)*)) };
+}
+
+pub mod actor;
 pub mod barrier;
 pub mod channels;
 pub mod clock;
@@ -15,9 +22,13 @@ pub mod http;
 pub mod idempotency;
 pub mod inbox;
 pub mod internal;
+pub mod log;
+mod open;
+pub mod operators;
 pub mod outbox;
 #[cfg(feature = "sabotage")]
 pub mod sabotage;
+pub mod trace;
 
 /// A component, as its triggers and its helpers need to know it.
 pub struct Service {
@@ -28,6 +39,8 @@ pub struct Service {
     /// Channels on which it sends commands. Only a reply answers those; what is sent on other channels
     /// is answered by an acknowledgement.
     pub commands: &'static [&'static str],
+    /// Channels that it listens to, as in `spin.toml`. What was signed for another channel is refused.
+    pub channels: &'static [&'static str],
 }
 
 impl Service {

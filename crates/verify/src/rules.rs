@@ -188,7 +188,10 @@ pub(crate) const RULES: &[Rule] = &[
                    WHERE order_id IS NOT NULL)
            AND NOT EXISTS (SELECT 1 FROM orders.outbox b WHERE b.subject = told.order_id
                    AND json_extract(b.event, '$.type') = told.kind)
-           AND user_id NOT IN (SELECT user_id FROM notifications.tombstones)",
+           AND user_id NOT IN (SELECT user_id FROM notifications.tombstones)
+           -- An account keeps its newest thousand.
+           AND (SELECT count(*) FROM notifications.notifications n WHERE n.user_id = told.user_id)
+               < 1000",
     ),
     rule(
         "a closed wallet holds nothing",

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::Channels;
 use crate::limits::{REDIS_BACKOFF_MAX, REDIS_BACKOFF_MIN, REDIS_TIMEOUT};
+use crate::redis::for_log;
 use crate::stop::Stop;
 
 /// A connection that lasted this long was a good one: the next attempt starts with the short wait again.
@@ -35,7 +36,7 @@ pub(crate) async fn run(
         }
         let pause = with_jitter(wait);
         tracing::warn!(
-            address = without_password(&address),
+            address = for_log(&address),
             error = lost,
             retry_in_ms = pause.as_millis() as u64,
             "Redis is not reachable: start it, or name another (--redis, redis_url); until then messages \
@@ -55,7 +56,7 @@ async fn listen(address: &str, channels: &Channels, settled: &watch::Sender<bool
     match subscribe(address, channels).await {
         Err(error) => error,
         Ok(mut messages) => {
-            tracing::info!(address = without_password(address), "subscribed to Redis");
+            tracing::info!(address = for_log(address), "subscribed to Redis");
             settled.send_replace(true);
             while let Some(message) = messages.next().await {
                 let payload = Bytes::copy_from_slice(message.get_payload_bytes());
@@ -89,22 +90,6 @@ fn with_jitter(wait: Duration) -> Duration {
     wait / 2 + wait.mul_f64(random as f64 / 2000.0)
 }
 
-/// An address for the log.
-pub(crate) fn without_password(address: &str) -> String {
-    match url::Url::parse(address) {
-        Ok(url) if url.password().is_some() => {
-            let host = url.host_str().unwrap_or_default();
-            format!(
-                "{}://…@{host}:{}{}",
-                url.scheme(),
-                url.port().unwrap_or(6379),
-                url.path()
-            )
-        }
-        _ => address.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,11 +100,5 @@ mod tests {
             let wait = with_jitter(Duration::from_millis(100));
             assert!((Duration::from_millis(50)..=Duration::from_millis(100)).contains(&wait));
         }
-    }
-
-    #[test]
-    fn passwords_stay_out_of_the_log() {
-        assert_eq!(without_password("redis://:pw@h:1/2"), "redis://…@h:1/2");
-        assert_eq!(without_password("redis://h"), "redis://h");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use http::Version;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::{Authority, Scheme, Uri};
 
@@ -11,20 +12,10 @@ use crate::allowed_hosts::INTERNAL_SUFFIX;
 /// Every field that begins so comes from the host; a client's are dropped.
 const OURS: &str = "spin-";
 
-/// Takes away what a client may not say, and what only concerned its connection.
+/// Takes away what a client may not say, and what only concerned its connection. The component learns the host
+/// from the URI alone.
 pub(crate) fn strip(headers: &mut HeaderMap) {
-    let internal = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok())
-        .is_some_and(|host| {
-            host.split(':')
-                .next()
-                .unwrap_or(host)
-                .ends_with(INTERNAL_SUFFIX)
-        });
-    if internal {
-        headers.remove(header::HOST);
-    }
+    headers.remove(header::HOST);
     headers.remove(header::CONNECTION);
     let forged: Vec<HeaderName> = headers
         .keys()
@@ -36,23 +27,61 @@ pub(crate) fn strip(headers: &mut HeaderMap) {
     }
 }
 
-/// Makes the URI absolute: an HTTP/1.1 client names the host in a header, an HTTP/2 client in the URI.
-/// `None` when it names none, or two different ones.
-pub(crate) fn absolute_uri(uri: &Uri, headers: &HeaderMap) -> Option<Uri> {
-    let named = match headers.get(header::HOST) {
-        Some(host) => Some(host.to_str().ok()?.parse::<Authority>().ok()?),
+/// The request does not say, or not clearly, whom it is for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct BadHost;
+
+/// The URI with its host. A target in absolute form says it, whatever the field `Host` says (RFC 9112, section 3.2.2);
+/// else `Host` does. HTTP/1.1 must have that field once, HTTP/1.0 need not: then `own` is meant. In HTTP/2 the
+/// two must not differ (RFC 9113, section 8.3.1).
+pub(crate) fn absolute_uri<B>(
+    request: &http::Request<B>,
+    own: impl FnOnce() -> String,
+) -> Result<Uri, BadHost> {
+    let (uri, version) = (request.uri(), request.version());
+    let mut fields = request.headers().get_all(header::HOST).iter();
+    let named = match (fields.next(), fields.next()) {
+        (_, Some(_)) => return Err(BadHost),
+        (Some(host), None) => Some(authority(host.to_str().map_err(|_| BadHost)?)?),
+        (None, None) => None,
+    };
+    let target = match uri.authority() {
+        Some(target) => Some(authority(target.as_str())?),
         None => None,
     };
-    let authority = match (uri.authority(), named) {
-        (Some(own), Some(named)) if *own != named => return None,
-        (Some(own), _) => own.clone(),
+    let authority = match (target, named) {
+        (Some(target), Some(named)) if version == Version::HTTP_2 && target != named => {
+            return Err(BadHost);
+        }
+        (Some(target), Some(_)) => target,
+        // Without a client there is no field: a component calls the application, or the embedder does.
+        (Some(target), None) if uri.scheme().is_some() => target,
         (None, Some(named)) => named,
-        (None, None) => return None,
+        (None, None) if version < Version::HTTP_11 => own().parse().map_err(|_| BadHost)?,
+        _ => return Err(BadHost),
     };
     let mut parts = uri.clone().into_parts();
     parts.scheme = Some(Scheme::HTTP);
     parts.authority = Some(authority);
-    Uri::from_parts(parts).ok()
+    Uri::from_parts(parts).map_err(|_| BadHost)
+}
+
+/// A host with or without a port, as a client may name it: no user, and none of the names that only components use.
+fn authority(text: &str) -> Result<Authority, BadHost> {
+    let authority: Authority = text.parse().map_err(|_| BadHost)?;
+    let host = authority.host();
+    let is_port = |port: &str| port.is_empty() || port.parse::<u16>().is_ok();
+    let port = match text.strip_prefix(host) {
+        Some("") => "",
+        Some(rest) => rest.strip_prefix(':').ok_or(BadHost)?,
+        // A user before the host.
+        None => return Err(BadHost),
+    };
+    let is_internal = host.to_ascii_lowercase().ends_with(INTERNAL_SUFFIX);
+    if host.is_empty() || !is_port(port) || is_internal {
+        return Err(BadHost);
+    }
+    Ok(authority)
 }
 
 /// What matched, for the component to know.
@@ -147,28 +176,86 @@ mod tests {
         ]);
         strip(&mut map);
         assert_eq!(map, headers(&[("accept", "x")]));
-        let mut map = headers(&[("host", "example.com")]);
-        strip(&mut map);
-        assert_eq!(map.len(), 1);
+    }
+
+    fn absolute(version: Version, uri: &str, hosts: &[&'static str]) -> Option<String> {
+        let mut request = http::Request::new(());
+        *request.version_mut() = version;
+        *request.uri_mut() = uri.parse().unwrap();
+        for host in hosts {
+            let host = HeaderValue::from_static(host);
+            request.headers_mut().append(header::HOST, host);
+        }
+        let uri = absolute_uri(&request, || "127.0.0.1:3000".to_owned());
+        uri.ok().map(|uri| uri.to_string())
     }
 
     #[test]
     fn the_uri_becomes_absolute() {
-        let map = headers(&[("host", "h:1")]);
-        assert_eq!(
-            absolute_uri(&"/a?b".parse().unwrap(), &map).unwrap(),
-            "http://h:1/a?b"
-        );
-        let own = "http://h:1/a".parse().unwrap();
-        assert_eq!(
-            absolute_uri(&own, &HeaderMap::new()).unwrap(),
-            "http://h:1/a"
-        );
-        assert_eq!(absolute_uri(&"http://other/a".parse().unwrap(), &map), None);
-        assert_eq!(
-            absolute_uri(&"/a".parse().unwrap(), &HeaderMap::new()),
-            None
-        );
+        let (v1_0, v1_1, v2) = (Version::HTTP_10, Version::HTTP_11, Version::HTTP_2);
+        for (version, uri, hosts, expected) in [
+            (v1_1, "/a?b", &["h:1"][..], "http://h:1/a?b"),
+            (v1_1, "/", &["[::1]:80"], "http://[::1]:80/"),
+            (v1_1, "http://h/a", &["other"], "http://h/a"),
+            (v1_1, "http://h", &["h"], "http://h/"),
+            (v1_0, "/a", &["h"], "http://h/a"),
+            (v1_0, "/a", &[], "http://127.0.0.1:3000/a"),
+            (v1_0, "http://h/a", &["other"], "http://h/a"),
+            (v2, "http://h/a", &[], "http://h/a"),
+            (v2, "http://h/a", &["h"], "http://h/a"),
+            (v2, "/a", &["h"], "http://h/a"),
+        ] {
+            let found = absolute(version, uri, hosts);
+            assert_eq!(
+                found.as_deref(),
+                Some(expected),
+                "{version:?} {uri} {hosts:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_host_that_is_missing_unclear_or_no_host_is_refused() {
+        let (v1_0, v1_1, v2) = (Version::HTTP_10, Version::HTTP_11, Version::HTTP_2);
+        for (version, uri, hosts) in [
+            (v1_1, "/", &[][..]),
+            (v1_1, "/", &["h", "h"]),
+            (v1_1, "/", &["h", "other"]),
+            (v1_1, "http://h/", &["h", "h"]),
+            (v1_0, "/", &["h", "h"]),
+            (v2, "http://h/", &["h", "h"]),
+            (v2, "http://h/", &["other"]),
+            (v2, "/", &[]),
+            (v1_1, "h:443", &[]),
+        ] {
+            assert_eq!(
+                absolute(version, uri, hosts),
+                None,
+                "{version:?} {uri} {hosts:?}"
+            );
+        }
+        for host in [
+            "",
+            " ",
+            ":80",
+            "u@h",
+            "u:p@h",
+            "h/a",
+            "h:x",
+            "h:65536",
+            "h:-1",
+            "a b",
+            "http://h",
+            "h:80:80",
+            "auth.spin.internal",
+            "AUTH.Spin.Internal:80",
+        ] {
+            let mut request = http::Request::new(());
+            let host = HeaderValue::from_static(host);
+            request.headers_mut().insert(header::HOST, host.clone());
+            let own = || "h".to_owned();
+            assert_eq!(absolute_uri(&request, own), Err(BadHost), "{host:?}");
+        }
     }
 
     #[test]

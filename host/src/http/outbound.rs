@@ -13,6 +13,7 @@ use crate::allowed_hosts::INTERNAL_SUFFIX;
 use crate::app::App;
 use crate::calls::Calls;
 use crate::grants::Grants;
+use crate::limits::ANSWER_PART_BYTES;
 
 /// The outgoing side of one instance.
 pub(crate) struct Outbound {
@@ -31,6 +32,11 @@ impl Outbound {
 }
 
 impl WasiHttpHooks for Outbound {
+    /// For answers, too: smaller parts than the default of 1 MiB, which the host would hold for each of them.
+    fn p3_outgoing_body_chunk_size(&mut self) -> usize {
+        ANSWER_PART_BYTES
+    }
+
     fn send_request(
         &mut self,
         request: Request,

@@ -1,25 +1,31 @@
-//! The HTTP server: HTTP/1.1 and HTTP/2 with prior knowledge on one port.
+//! The HTTP server: HTTP/1.1 and HTTP/2 with prior knowledge on one port. What it allows clients is in
+//! [`crate::limits`]; `client.rs` knows when one has had enough.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
-use super::body::{limited, settle};
-use super::problem::Problem;
-use super::{Request, Response};
+use super::client::{Client, Clients, Next};
+use super::exchange;
+use super::problem;
+use super::socket::Socket;
 use crate::app::App;
-use crate::limits;
+use crate::limits::{self, ClientLimits};
+use crate::open_files;
 use crate::stop::Stop;
 
 /// The client's address when there is no client: a call between components.
@@ -28,41 +34,68 @@ pub(crate) const NO_CLIENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UN
 /// After a failure to accept, such as too many open files, a pause instead of a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// An idle connection that was asked to end has this long to do so.
+const FINISH_TIME: Duration = Duration::from_secs(1);
+
+/// Clients without a place that are told so at once; beyond, connections just close.
+const TURNED_AWAY: usize = 64;
+
 /// Accepts connections until told to stop, then lets the running requests finish.
-pub(crate) async fn run(listener: TcpListener, app: Arc<App>, mut stop: Stop) {
-    let room = Arc::new(Semaphore::new(limits::CONNECTIONS));
-    let graceful = GracefulShutdown::new();
+pub(crate) async fn run(
+    listener: TcpListener,
+    app: Arc<App>,
+    limits: ClientLimits,
+    mut stop: Stop,
+) {
+    let connections = open_files::for_connections(limits.connections);
+    let limits = ClientLimits {
+        connections,
+        ..limits
+    };
+    let clients = Clients::new(limits);
+    let turned_away = Arc::new(Semaphore::new(TURNED_AWAY));
     // Belongs to this task: when the host is dropped, the connections end with it.
     let mut connections = JoinSet::new();
     let builder = builder();
     loop {
-        // Room first: beyond the limit, clients wait in the kernel's queue.
-        let permit = tokio::select! {
-            biased;
-            () = stop.requested() => break,
-            permit = room.clone().acquire_owned() => permit.expect("the semaphore is never closed"),
-        };
-        let (stream, client) = tokio::select! {
+        let (stream, address) = tokio::select! {
             biased;
             () = stop.requested() => break,
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
+                    // Most likely there are too many open files.
+                    clients.connections.take_from_idlest();
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
             },
         };
         while connections.try_join_next().is_some() {}
-        let connection = connection(&builder, &graceful, stream, client, app.clone());
-        connections.spawn(async move {
-            connection.await;
-            drop(permit);
-        });
+        let client = Client::new(address, clients.clone());
+        match clients.connections.enter(client.network, client.clone()) {
+            Some(place) => {
+                let connection = connection(builder.clone(), stream, client, app.clone());
+                connections.spawn(async move {
+                    connection.await;
+                    drop(place);
+                });
+            }
+            None => {
+                tracing::warn!(%address, limit = limits.connections, "too many connections");
+                if let Ok(permit) = turned_away.clone().try_acquire_owned() {
+                    connections.spawn(async move {
+                        turn_away(stream).await;
+                        drop(permit);
+                    });
+                }
+            }
+        }
     }
     drop(listener);
-    graceful.shutdown().await;
+    clients.connections.for_each(|client| client.finish());
+    while connections.join_next().await.is_some() {}
 }
 
 fn builder() -> Builder<TokioExecutor> {
@@ -70,55 +103,85 @@ fn builder() -> Builder<TokioExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits::HEADER_READ_TIMEOUT)
+        // The connection's own clock runs for both protocols, and before one is known.
+        .header_read_timeout(None)
         .max_buf_size(limits::REQUEST_HEAD_BYTES)
         .max_headers(limits::REQUEST_HEADERS);
     builder
         .http2()
         .timer(TokioTimer::new())
+        .initial_stream_window_size(limits::HTTP2_STREAM_WINDOW)
+        .initial_connection_window_size(limits::HTTP2_WINDOW)
+        .max_send_buf_size(2 * limits::ANSWER_PART_BYTES)
         .max_header_list_size(limits::REQUEST_HEAD_BYTES as u32)
         .max_concurrent_streams(limits::HTTP2_STREAMS);
     builder
 }
 
-/// One connection, to its end.
-fn connection(
-    builder: &Builder<TokioExecutor>,
-    graceful: &GracefulShutdown,
+/// One connection, to its end: its own, the end of the client's time, or the host's.
+async fn connection(
+    builder: Builder<TokioExecutor>,
     stream: TcpStream,
-    client: SocketAddr,
+    client: Arc<Client>,
     app: Arc<App>,
-) -> impl Future<Output = ()> + use<> {
+) {
     // A small answer must not wait for the acknowledgement of the one before.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY");
     }
-    let service = service_fn(move |request| {
-        let app = app.clone();
-        async move { Ok::<_, Infallible>(answer(&app, request, client).await) }
+    let service = service_fn(|request: http::Request<Incoming>| {
+        let (app, client) = (app.clone(), client.clone());
+        async move { Ok::<_, Infallible>(exchange::answer(&app, &client, request).await) }
     });
-    let connection = builder
-        .serve_connection(TokioIo::new(stream), service)
-        .into_owned();
-    let connection = graceful.watch(connection);
-    async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%client, %error, "connection ended");
+    let socket = Socket::new(stream, client.clone());
+    let mut connection = pin!(builder.serve_connection(socket, service));
+    let limits = &client.clients.limits;
+    let first = limits.header_timeout.min(limits.write_timeout);
+    let mut timer = pin!(tokio::time::sleep(first));
+    let mut finishing = false;
+    poll_fn(|context| {
+        loop {
+            if let Poll::Ready(ended) = connection.as_mut().poll(context) {
+                if let Err(error) = ended {
+                    tracing::debug!(client = %client.address, %error, "connection ended");
+                }
+                return Poll::Ready(());
+            }
+            let next = match client.ordered(context) {
+                Some(next) => next,
+                None if timer.as_mut().poll(context).is_pending() => return Poll::Pending,
+                None if finishing && client.is_idle() => Next::Abort,
+                None => client.next(),
+            };
+            match next {
+                Next::Wait(until) if finishing => {
+                    timer
+                        .as_mut()
+                        .reset(until.min(Instant::now() + FINISH_TIME));
+                }
+                Next::Wait(until) => timer.as_mut().reset(until),
+                Next::Finish => {
+                    finishing = true;
+                    connection.as_mut().graceful_shutdown();
+                    timer.as_mut().reset(Instant::now() + FINISH_TIME);
+                }
+                Next::Abort => {
+                    tracing::debug!(client = %client.address, "connection closed by the host");
+                    client.abort();
+                    return Poll::Ready(());
+                }
+            }
         }
-    }
+    })
+    .await;
 }
 
-async fn answer(app: &App, request: http::Request<Incoming>, client: SocketAddr) -> Response {
-    if request.body().size_hint().lower() > limits::REQUEST_BODY_BYTES as u64 {
-        return Problem::BodyTooLarge.response();
-    }
-    let is_head = request.method() == http::Method::HEAD;
-    let request: Request = request.map(|body| limited(body, limits::REQUEST_BODY_BYTES));
-    let response = app.route(request, client).await;
-    // The answer to HEAD has a length but no body; leave it as the component made it.
-    if is_head {
-        response
-    } else {
-        settle(response).await
-    }
+/// Tells a client that there is no place for it. What it sends meanwhile is read away, or it would never know.
+async fn turn_away(mut stream: TcpStream) {
+    let say = async {
+        stream.write_all(problem::no_place().as_bytes()).await?;
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
+    };
+    let _ = tokio::time::timeout(FINISH_TIME, say).await;
 }

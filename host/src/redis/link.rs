@@ -1,7 +1,10 @@
 //! One multiplexed connection to one Redis server, reconnecting by itself.
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, Cmd, FromRedisValue, IntoConnectionInfo, RedisResult};
+use redis::{
+    Client, Cmd, ConnectionAddr, ErrorKind, FromRedisValue, IntoConnectionInfo, RedisError,
+    RedisResult,
+};
 
 use crate::limits::{REDIS_BACKOFF_MAX, REDIS_BACKOFF_MIN, REDIS_TIMEOUT, RESULT_BYTES};
 
@@ -13,11 +16,29 @@ const RETRIES: usize = 2;
 #[derive(Clone)]
 pub(crate) struct Link(ConnectionManager);
 
-/// A client for `address`, with small packets sent at once.
+/// A client for `address`, with small packets sent at once. `rediss://` is TLS: the server's certificate must be signed by
+/// an authority of the system, or of the file that `SSL_CERT_FILE` names, and be for the host in the address.
 pub(crate) fn client(address: &str) -> RedisResult<Client> {
-    let info = address.into_connection_info()?;
+    let info = without_fragment(address)?.into_connection_info()?;
+    if matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
+        // The embedder may have chosen another one.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
     let tcp = info.tcp_settings().clone().set_nodelay(true);
     Client::open(info.set_tcp_settings(tcp))
+}
+
+/// A fragment tells apart addresses of one server (each has a subscription of its own) and is no part of them. Only
+/// `#insecure` means something to the library: TLS with whomever. That is refused.
+fn without_fragment(address: &str) -> RedisResult<&str> {
+    match address.split_once('#') {
+        None => Ok(address),
+        Some((_, "insecure")) => Err(RedisError::from((
+            ErrorKind::InvalidClientConfig,
+            "#insecure is not supported: name the certificate's authority in SSL_CERT_FILE",
+        ))),
+        Some((address, _)) => Ok(address),
+    }
 }
 
 impl Link {

@@ -1,5 +1,6 @@
 //! `spin:redis`: connections to Redis servers, or to the channels inside this process.
 
+mod address;
 mod host;
 mod link;
 
@@ -11,6 +12,7 @@ use bytes::Bytes;
 use crate::channels::Channels;
 use crate::limits::REDIS_ADDRESSES;
 
+pub(crate) use address::for_log;
 pub(crate) use link::{Link, client};
 
 /// What a guest holds.
@@ -65,7 +67,7 @@ impl Connections {
     ) -> Result<(), String> {
         let connection = self
             .open(address)
-            .map_err(|error| format!("{address}: {error:?}"))?;
+            .map_err(|error| format!("{}: {error:?}", for_log(address)))?;
         connection.publish(channel, payload).await
     }
 }

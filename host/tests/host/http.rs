@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
 use crate::app::App;
+use crate::raw::exchange;
 
 #[tokio::test]
 async fn a_component_learns_what_matched_and_a_client_cannot_forge_it() {
@@ -169,22 +168,11 @@ async fn answers_on_a_kept_connection_do_not_stall() {
     );
 }
 
-/// Sends bytes as they are; answers with all that comes back.
-async fn raw(app: &crate::app::Running, bytes: &[u8]) -> String {
-    let mut stream = tokio::net::TcpStream::connect(app.host.addr())
-        .await
-        .unwrap();
-    stream.write_all(bytes).await.unwrap();
-    let mut answer = Vec::new();
-    let _ = tokio::time::timeout(Duration::from_secs(2), stream.read_to_end(&mut answer)).await;
-    String::from_utf8_lossy(&answer).into_owned()
-}
-
 #[tokio::test]
 async fn bad_requests_are_refused() {
     let app = App::new("").start().await;
-    let no_host = raw(
-        &app,
+    let no_host = exchange(
+        app.host.addr(),
         b"GET /do/served HTTP/1.1\r\nconnection: close\r\n\r\n",
     )
     .await;
@@ -194,13 +182,68 @@ async fn bad_requests_are_refused() {
         "GET / HTTP/1.1\r\nhost: h\r\nx: {}\r\n\r\n",
         "x".repeat(64 * 1024)
     );
-    assert!(raw(&app, huge.as_bytes()).await.starts_with("HTTP/1.1 431"));
+    let huge = exchange(app.host.addr(), huge).await;
+    assert!(huge.starts_with("HTTP/1.1 431"));
     let long = b"POST /do/echo HTTP/1.1\r\nhost: h\r\ncontent-length: 999999999\r\n\r\n";
-    let long = raw(&app, long).await;
+    let long = exchange(app.host.addr(), long).await;
     assert!(
         long.starts_with("HTTP/1.1 413") && long.contains("/problems/body-too-large"),
         "{long}"
     );
+    assert!(long.contains("\r\nconnection: close\r\n"), "{long}");
+    assert_eq!(
+        app.probe("served").await.unwrap(),
+        1,
+        "none of them reached the component"
+    );
+}
+
+#[tokio::test]
+async fn a_component_learns_the_host_that_the_request_is_for() {
+    let app = App::new("").start().await;
+    let own = app.host.addr().to_string();
+    let close = "connection: close\r\n\r\n";
+    for (head, host) in [
+        (
+            "GET /do/path HTTP/1.1\r\nhost: a.example:8\r\n",
+            "a.example:8",
+        ),
+        (
+            "GET http://b.example/do/path HTTP/1.1\r\nhost: a.example\r\n",
+            "b.example",
+        ),
+        ("GET http://b.example:9/do/path HTTP/1.0\r\n", "b.example:9"),
+        ("GET /do/path HTTP/1.0\r\nhost: a.example\r\n", "a.example"),
+        // HAProxy's probes.
+        ("GET /do/path HTTP/1.0\r\n", &own),
+    ] {
+        let answer = exchange(app.host.addr(), format!("{head}{close}")).await;
+        assert!(answer.contains(" 200 OK\r\n"), "{head}{answer}");
+        let uri = format!("\"http://{host}/do/path\"");
+        assert!(answer.ends_with(&uri), "{head}{answer}");
+    }
+    let health = "OPTIONS /.well-known/spin/health HTTP/1.0\r\n\r\n";
+    let health = exchange(app.host.addr(), health).await;
+    assert!(health.contains(" 200 OK\r\n"), "{health}");
+}
+
+#[tokio::test]
+async fn a_request_that_does_not_clearly_say_its_host_is_refused() {
+    let app = App::new("").start().await;
+    for head in [
+        "GET /do/served HTTP/1.1\r\nhost: a\r\nhost: a\r\n",
+        "GET /do/served HTTP/1.1\r\nhost: a\r\nhost: b\r\n",
+        "GET http://a/do/served HTTP/1.1\r\nhost: a\r\nhost: b\r\n",
+        "GET /do/served HTTP/1.0\r\nhost: a\r\nhost: b\r\n",
+        "GET /do/served HTTP/1.1\r\nhost:\r\n",
+        "GET /do/served HTTP/1.1\r\nhost: a b\r\n",
+        "GET /do/served HTTP/1.1\r\nhost: u@a\r\n",
+        "GET /do/served HTTP/1.1\r\nhost: a:x\r\n",
+        "GET http://a/do/served HTTP/1.1\r\n",
+    ] {
+        let answer = exchange(app.host.addr(), format!("{head}connection: close\r\n\r\n")).await;
+        assert!(answer.contains(" 400 Bad Request\r\n"), "{head}{answer}");
+    }
     assert_eq!(
         app.probe("served").await.unwrap(),
         1,

@@ -2,6 +2,7 @@
 
 mod app;
 mod channels;
+mod clients;
 mod composition;
 mod faults;
 mod grants;
@@ -9,6 +10,7 @@ mod hooks;
 mod http;
 mod key_value;
 mod limits;
+mod raw;
 mod redis_server;
 mod simulation;
 mod sqlite;

@@ -64,10 +64,10 @@ async fn an_email_and_a_username_belong_to_one_account() {
     register("ann@example.com", "ann").await.expect(201);
     register("ANN@example.com", "ann2")
         .await
-        .refused(409, "email-taken");
+        .refused(409, "already-registered");
     register("ann2@example.com", "Ann")
         .await
-        .refused(409, "username-taken");
+        .refused(409, "already-registered");
     app.quiet().await;
     assert_eq!(
         app.books()

@@ -1,5 +1,6 @@
 //! What administrators do to accounts: find them, keep them out, let them in; and what they can't do.
 
+use crate::harness::app::ADMIN;
 use crate::harness::{Actor, App};
 use futures::future::join_all;
 use serde_json::json;
@@ -210,4 +211,49 @@ async fn the_last_administrator_stays_one() {
         admin.log_in_again().await;
     }
     app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_administrator_is_made_once_in_the_life_of_a_shop() {
+    for how in ["delete", "demote", "disable"] {
+        let mut app = App::start().await;
+        let first = app.admin().await;
+        let mut second = app.customer().await;
+        let promote = json!({"role": "admin"});
+        let path = format!("/auth/users/{}/role", second.id);
+        first.put(&path, &promote).await.expect(200);
+        second.log_in_again().await;
+        match how {
+            "delete" => {
+                let path = format!("/users/{}", first.id);
+                second.delete(&path).await.expect(204);
+            }
+            "demote" => {
+                let path = format!("/auth/users/{}/role", first.id);
+                let customer = json!({"role": "customer"});
+                second.put(&path, &customer).await.expect(200);
+                // And deleted: its row says nothing of what it was.
+                let path = format!("/users/{}", first.id);
+                second.delete(&path).await.expect(204);
+            }
+            _ => drop(act(&second, &first, "disable").await),
+        }
+        // As new instances see it, and after a restart.
+        for _ in 0..2 {
+            app.tick("auth").await;
+            let login = json!({"login": ADMIN.0, "password": ADMIN.1});
+            let refused = app.anonymous().post("/auth/login", &login).await;
+            refused.refused(401, "invalid-credentials");
+            app.quiet().await;
+            app.restart().await;
+        }
+        let sql = "SELECT count(*) FROM auth.accounts WHERE role = 'admin' AND deleted_at IS NULL";
+        let left = if how == "disable" { 2 } else { 1 };
+        assert_eq!(app.books().number(sql), left, "{how}");
+        let made = second.get("/auth/audit?kind=first_admin.made").await;
+        let made = made.expect(200).data();
+        assert_eq!(made.len(), 1, "{how}: {made:?}");
+        assert_eq!(made[0]["account_id"], first.id.as_str());
+        app.finish().await;
+    }
 }

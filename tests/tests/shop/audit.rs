@@ -3,6 +3,7 @@
 use crate::harness::app::ADMIN;
 use crate::harness::running::on_spin;
 use crate::harness::{Actor, App, eventually, logs, surgery};
+use futures::future::join_all;
 use serde_json::{Value, json};
 
 async fn records(admin: &Actor, query: &str) -> Vec<Value> {
@@ -189,6 +190,68 @@ async fn records_are_paged_and_do_not_grow_for_ever() {
     })
     .await;
     assert!(count(&app, "login.succeeded") >= 1, "the rest stays");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_customers_refused_accesses_push_nobody_elses_out() {
+    let mut app = App::start().await;
+    let admin = app.admin().await;
+    let (ann, bob) = (app.customer().await, app.customer().await);
+    bob.get("/auth/audit").await.expect(403);
+    for _ in 0..15 {
+        let asked = (0..10).map(async |number| match number % 3 {
+            0 => ann.get("/auth/users").await.expect(403),
+            1 => ann.get("/auth/audit").await.expect(403),
+            _ => {
+                let path = format!("/auth/users/{}/disable", bob.id);
+                ann.send(ann.request("POST", &path)).await.expect(403)
+            }
+        });
+        join_all(asked).await;
+    }
+    let refused = async |admin: &Actor, whom: &Actor| {
+        let mut records = records(admin, "kind=access.refused&limit=200").await;
+        records.retain(|record| record["actor_id"] == whom.id.as_str());
+        records
+    };
+    let of_ann = refused(&admin, &ann).await;
+    assert_eq!(of_ann.len(), 20, "{of_ann:?}");
+    let times = |record: &Value| record["times"].as_i64().unwrap_or(1);
+    assert_eq!(of_ann.iter().map(times).sum::<i64>(), 150);
+    assert!(of_ann[0]["last_at"].is_string(), "{}", of_ann[0]);
+    assert_eq!(refused(&admin, &bob).await.len(), 1);
+    // An hour later there are rows again; and however long it goes on, one customer has so many.
+    app.quiet().await;
+    app.restart_after(|databases| {
+        let auth = surgery::open(databases, "auth");
+        let sql = "UPDATE audit SET at = at - 3600000 WHERE kind = 'access.refused'";
+        auth.execute(sql, []).expect("aged");
+    })
+    .await;
+    ann.get("/auth/users").await.expect(403);
+    assert_eq!(refused(&admin, &ann).await.len(), 21);
+    app.quiet().await;
+    app.restart_after(|databases| {
+        let auth = surgery::open(databases, "auth");
+        let flood = format!(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500)
+             INSERT INTO audit (id, kind, at, subject) SELECT printf('0190%020d', i),
+                 'access.refused', 1000, '{}' FROM n",
+            ann.id
+        );
+        auth.execute_batch(&flood).expect("flooded");
+    })
+    .await;
+    let of_ann = format!(
+        "SELECT count(*) FROM auth.audit WHERE subject = '{}'",
+        ann.id
+    );
+    let before = app.books().number(&of_ann);
+    ann.get("/auth/users").await.expect(403);
+    // Each new record makes room for itself and a few more.
+    assert!(app.books().number(&of_ann) < before - 5);
+    assert_eq!(refused(&admin, &bob).await.len(), 1);
     app.finish().await;
 }
 

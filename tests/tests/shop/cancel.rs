@@ -29,7 +29,7 @@ async fn a_draft_is_canceled_and_nothing_else_happens(app: &mut App) {
         .execute(&id, "confirm")
         .await
         .refused(409, "wrong-state");
-    assert_eq!(customer.item(&tea).await["reserved"], 0);
+    assert_eq!(app.admin().await.item(&tea).await["reserved"], 0);
     assert_eq!(customer.balance().await, PLENTY);
 }
 
@@ -47,7 +47,7 @@ async fn a_paid_order_is_refunded_and_released(app: &mut App) {
     customer.execute(&id, "cancel").await.expect(200);
     assert_eq!(canceled["reason"], "canceled_by_customer");
     assert_eq!(customer.balance().await, PLENTY);
-    let item = customer.item(&tea).await;
+    let item = app.admin().await.item(&tea).await;
     assert_eq!(
         (&item["available"], &item["reserved"]),
         (&json!(5), &json!(0))
@@ -111,7 +111,7 @@ async fn an_order_canceled_in_any_state_ends_as_if_it_had_never_been(app: &mut A
 async fn expect_as_before(app: &App, customer: &Actor, item: &str) {
     app.quiet().await;
     assert_eq!(customer.balance().await, PLENTY);
-    let item = customer.item(item).await;
+    let item = app.admin().await.item(item).await;
     let levels = (&item["available"], &item["reserved"]);
     assert_eq!(levels, (&json!(10_000), &json!(0)));
 }
@@ -168,7 +168,7 @@ async fn of_cancel_and_the_step_at_the_same_moment_one_wins(app: &mut App) {
     let ends = join_all((0..16).map(race)).await;
     app.quiet().await;
     let sold = ends.iter().filter(|end| **end == "completed").count();
-    let item = customer.item(&tea).await;
+    let item = manager.item(&tea).await;
     let levels = (&item["available"], &item["reserved"]);
     assert_eq!(levels, (&json!(10_000 - sold), &json!(0)));
     let spent = i64::try_from(sold).expect("few");

@@ -1,7 +1,7 @@
 //! The catalogue: open to all, kept by managers.
 
 use crate::harness::App;
-use crate::harness::actor::id_of;
+use crate::harness::actor::{PLENTY, id_of};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -15,7 +15,7 @@ async fn a_manager_adds_changes_and_adjusts_an_item() {
         made.header("location"),
         Some(format!("/api/v1/items/{id}").as_str())
     );
-    let item = app.anonymous().item(&id).await;
+    let item = manager.item(&id).await;
     for (field, value) in [
         ("name", json!("Teapot")),
         ("description", json!("One litre")),
@@ -132,5 +132,82 @@ async fn an_archived_item_is_out_of_the_list_and_out_of_reach() {
         .await
         .refused(422, "invalid-input");
     assert_eq!(refused.fields(), ["lines[0].item_id"]);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_staff_see_archived_items_and_what_is_reserved() {
+    let app = App::start().await;
+    let (manager, admin) = (app.manager().await, app.admin().await);
+    let (tea, cup) = (
+        manager.sell("Tea", 100, 5).await,
+        manager.sell("Cup", 200, 5).await,
+    );
+    let customer = app.customer_with(PLENTY).await;
+    let order = customer.order(&tea, 2).await;
+    customer.wait_for(&order, "paid").await;
+    let archive = json!({"archived": true});
+    let path = format!("/items/{cup}");
+    manager.patch(&path, &archive).await.expect(200);
+
+    let paths = [
+        "/items",
+        "/items?archived=true",
+        "/items?q=cup&archived=true",
+    ];
+    for who in [&app.anonymous(), &customer] {
+        who.get(&path).await.refused(404, "not-found");
+        for list in paths {
+            let items = who.get(list).await.expect(200).data();
+            assert!(items.iter().all(|item| item["id"] != *cup), "{items:?}");
+            assert!(items.iter().all(|item| item.get("reserved").is_none()));
+        }
+        let item = who.item(&tea).await;
+        assert!(item.get("reserved").is_none(), "{item}");
+        assert_eq!(
+            (&item["available"], &item["archived"]),
+            (&json!(3), &json!(false))
+        );
+    }
+    for who in [&manager, &admin] {
+        assert_eq!(who.item(&cup).await["archived"], true);
+        assert_eq!(who.item(&tea).await["reserved"], 2);
+        assert_eq!(who.get("/items").await.expect(200).data().len(), 1);
+        let with_archived = who.get("/items?archived=true").await.expect(200).data();
+        assert_eq!(with_archived.len(), 2);
+        assert!(with_archived.iter().all(|item| item["reserved"].is_i64()));
+    }
+    // An order keeps the names of what was in it.
+    manager
+        .patch(&format!("/items/{tea}"), &archive)
+        .await
+        .expect(200);
+    customer
+        .get(&format!("/items/{tea}"))
+        .await
+        .refused(404, "not-found");
+    assert_eq!(customer.read_order(&order).await["lines"][0]["name"], "Tea");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_shows_a_bad_token_is_not_taken_for_nobody() {
+    let app = App::start().await;
+    let tea = app.manager().await.sell("Tea", 100, 5).await;
+    let mut customer = app.customer().await;
+    let logout = customer.request("POST", "/auth/logout");
+    customer.send(logout).await;
+    for path in ["/items".to_owned(), format!("/items/{tea}")] {
+        customer.get(&path).await.refused(401, "revoked-token");
+        customer.token = Some("nonsense".to_owned());
+        customer.get(&path).await.refused(401, "invalid-token");
+        // Basic is no token; a proxy may ask for it.
+        let nobody = app.anonymous();
+        let basic = nobody.request("GET", &path).basic_auth("ann", Some("x"));
+        nobody.send(basic).await.expect(200);
+        customer.log_in_again().await;
+        let logout = customer.request("POST", "/auth/logout");
+        customer.send(logout).await;
+    }
     app.finish().await;
 }

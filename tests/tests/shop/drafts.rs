@@ -41,7 +41,7 @@ async fn a_draft_is_edited_and_confirmed() {
         (&json!("Here"), &lines)
     );
     assert_eq!(
-        customer.item(&cup).await["reserved"],
+        manager.item(&cup).await["reserved"],
         0,
         "a draft holds nothing"
     );

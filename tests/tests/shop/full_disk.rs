@@ -108,7 +108,7 @@ async fn a_full_disk_is_owned_up_to_and_survived() {
     assert_eq!(ann.balance().await, PLENTY - 10 * (keys + 1));
     shop.kill();
     shop.start_again();
-    assert_eq!(ann.item(&tea).await["reserved"], keys + 1);
+    assert_eq!(admin.item(&tea).await["reserved"], keys + 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 use crate::harness::actor::PLENTY;
 use crate::harness::process::Process;
 use crate::harness::{Actor, Answer, App};
+use crate::passwords::{forget, reset, token};
 use futures::future::join_all;
 use serde_json::json;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -239,6 +240,33 @@ async fn whatever_takes_a_secret_is_slowed_down_alike() {
             .await
             .refused(429, "too-many-attempts");
     }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_reset_tokens_do_not_keep_a_right_one_waiting() {
+    let app = App::start().await;
+    let ann = app.customer().await;
+    forget(&app, &ann.email).await;
+    let token = token(&app, 1).await;
+    let new = "a quite new password";
+    for _ in 0..10 {
+        reset(&app, "guessed", new)
+            .await
+            .refused(401, "invalid-reset-token");
+    }
+    reset(&app, "guessed", new)
+        .await
+        .refused(429, "too-many-attempts");
+    // Nor does anything else that this network has asked too often.
+    let tries = (0..110).map(|number| {
+        let (nobody, body) = (app.anonymous(), json!({"email": format!("nobody{number}")}));
+        async move { nobody.post("/auth/password/forgot", &body).await.status }
+    });
+    assert!(join_all(tries).await.contains(&429));
+    let refused = reset(&app, &token, "password1").await;
+    assert_eq!(refused.refused(422, "invalid-input").fields(), ["password"]);
+    reset(&app, &token, new).await.expect(204);
     app.finish().await;
 }
 

@@ -1,7 +1,8 @@
 //! Lists in pages, filters, and answers that need not be sent twice.
 
 use crate::harness::actor::PLENTY;
-use crate::harness::{Actor, App};
+use crate::harness::{Actor, App, surgery};
+use futures::future::join_all;
 use serde_json::{Value, json};
 
 /// Reads a list page by page.
@@ -75,6 +76,70 @@ async fn every_list_comes_in_pages_newest_first_without_gap_or_repeat() {
                 .refused(422, "invalid-input");
         }
     }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_are_listed_by_number_also_after_parallel_orders() {
+    let app = App::start().await;
+    let tea = app.manager().await.sell("Tea", 1, 1_000).await;
+    let customer = app.customer_with(PLENTY).await;
+    let lines = json!([{"item_id": tea, "quantity": 1}]);
+    let order = async |n: usize| {
+        let order = json!({"lines": lines, "draft": n.is_multiple_of(4)});
+        customer.post("/orders", &order).await.expect(201);
+    };
+    join_all((0..40).map(order)).await;
+    app.quiet().await;
+    let numbers = |list: &[Value]| -> Vec<i64> {
+        let number = |order: &Value| order["number"].as_i64().expect("a number");
+        list.iter().map(number).collect()
+    };
+    for (path, count) in [
+        ("/orders", 40),
+        ("/orders?status=paid", 30),
+        ("/orders?status=draft", 10),
+        ("/orders?status=pending", 0),
+    ] {
+        let whole = numbers(&customer.get(path).await.expect(200).data());
+        assert_eq!(whole.len(), count, "{path}");
+        assert!(whole.is_sorted_by(|a, b| a > b), "{path}: {whole:?}");
+        let pages = pages(&customer, path, 7).await;
+        assert_eq!(numbers(&pages.concat()), whole, "{path}");
+    }
+    let first = customer.get("/orders?limit=1").await.expect(200).json();
+    let cursor = first["next_cursor"].as_str().expect("a cursor").to_owned();
+    assert_eq!(cursor, first["data"][0]["number"].to_string());
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_follows_the_ledger_also_when_the_clock_was_set_back() {
+    let mut app = App::start().await;
+    let customer = app.customer().await;
+    let deposit = async |amount: i64| customer.deposit(amount).await;
+    join_all((1..=20).map(deposit)).await;
+    app.quiet().await;
+    // As if the clock had been an hour ahead until now: what comes next has a smaller id.
+    app.restart_after(|databases| {
+        let ahead = "UPDATE transactions SET id = 'f' || substr(id, 2)";
+        let billing = surgery::open(databases, "billing");
+        assert_eq!(billing.execute(ahead, []).expect("ahead"), 20);
+    })
+    .await;
+    customer.deposit(21).await;
+    app.quiet().await;
+    let path = "/billing/transactions";
+    let whole = customer.get(path).await.expect(200).data();
+    let amount = |row: &Value, name: &str| row[name].as_i64().expect("an amount");
+    let mut balance = customer.balance().await;
+    for row in &whole {
+        assert_eq!(amount(row, "balance"), balance, "{whole:#?}");
+        balance -= amount(row, "amount");
+    }
+    assert_eq!((balance, whole.len()), (0, 21));
+    let pages = pages(&customer, path, 4).await;
+    assert_eq!(ids(&pages.concat()), ids(&whole));
     app.finish().await;
 }
 

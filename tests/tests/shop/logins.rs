@@ -13,13 +13,13 @@ const GUARDED: [&str; 5] = [
     "/auth/users",
 ];
 
-async fn refresh(app: &App, token: &str) -> Answer {
+pub async fn refresh(app: &App, token: &str) -> Answer {
     app.anonymous()
         .post("/auth/refresh", &json!({"refresh_token": token}))
         .await
 }
 
-async fn is_revoked_everywhere(actor: &Actor) {
+pub async fn is_revoked_everywhere(actor: &Actor) {
     for path in GUARDED {
         actor.get(path).await.refused(401, "revoked-token");
     }

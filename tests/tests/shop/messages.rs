@@ -3,17 +3,21 @@
 
 use crate::harness::actor::PLENTY;
 use crate::harness::{App, eventually};
-use crate::on_both_channels;
+use crate::{on_both_channels, on_both_unsigned_channels};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 on_both_channels!(
-    nonsense_is_set_aside_on_every_channel,
     a_command_repeated_ten_times_has_one_effect,
     an_answer_repeated_or_late_changes_nothing,
+    a_batch_of_a_megabyte_is_taken_in_whole,
+);
+
+// Nonsense that nobody has signed is refused where messages are signed (`signatures`).
+on_both_unsigned_channels!(
+    nonsense_is_set_aside_on_every_channel,
     what_is_poisonous_does_not_spoil_the_rest_of_its_batch,
     poison_among_the_sagas_own_messages_holds_up_no_order,
-    a_batch_of_a_megabyte_is_taken_in_whole,
 );
 
 /// A CloudEvent as the services send it; its id is new.
@@ -148,7 +152,7 @@ async fn a_command_repeated_ten_times_has_one_effect(app: &mut App) {
     app.quiet().await;
     assert_eq!(ann.read_order(&order).await["status"], "paid");
     assert_eq!(ann.balance().await, PLENTY - 200);
-    assert_eq!(ann.item(&tea).await["reserved"], 2);
+    assert_eq!(app.admin().await.item(&tea).await["reserved"], 2);
 
     ann.execute(&order, "cancel").await.expect(200);
     ann.wait_for(&order, "canceled").await;
@@ -170,7 +174,7 @@ async fn a_command_repeated_ten_times_has_one_effect(app: &mut App) {
     }
     app.quiet().await;
     assert_eq!(ann.balance().await, PLENTY);
-    let item = ann.item(&tea).await;
+    let item = app.admin().await.item(&tea).await;
     assert_eq!(
         (&item["available"], &item["reserved"]),
         (&json!(50), &json!(0))

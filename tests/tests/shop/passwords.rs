@@ -231,13 +231,13 @@ async fn of_two_changes_at_once_one_is_made() {
     app.finish().await;
 }
 
-async fn forget(app: &App, email: &str) -> Answer {
+pub async fn forget(app: &App, email: &str) -> Answer {
     let body = json!({"email": email});
     let answer = app.anonymous().post("/auth/password/forgot", &body).await;
     answer.expect(202)
 }
 
-async fn reset(app: &App, token: &str, password: &str) -> Answer {
+pub async fn reset(app: &App, token: &str, password: &str) -> Answer {
     let body = json!({"token": token, "password": password});
     app.anonymous().post("/auth/password/reset", &body).await
 }
@@ -254,7 +254,7 @@ fn mails(app: &App) -> Vec<String> {
 }
 
 /// Waits for so many mails, and gives the token in the newest.
-async fn token(app: &App, count: usize) -> String {
+pub async fn token(app: &App, count: usize) -> String {
     let id = eventually("a mail", async || {
         let mails = mails(app);
         (mails.len() == count).then(|| mails[0].clone())

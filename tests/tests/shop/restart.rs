@@ -23,7 +23,7 @@ async fn everything_is_still_there_after_a_restart(app: &mut App) {
     ann.wait_for(&pending, "paid").await;
     app.quiet().await;
     assert_eq!(ann.balance().await, PLENTY - 500);
-    assert_eq!(ann.item(&tea).await["reserved"], 5);
+    assert_eq!(manager.item(&tea).await["reserved"], 5);
     assert_eq!(ann.told(5).await.len(), 5);
 
     ann.execute(&draft, "confirm").await.expect(200);

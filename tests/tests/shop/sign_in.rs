@@ -161,6 +161,27 @@ async fn who_signs_in_for_the_first_time_has_an_account_and_the_same_one_ever_af
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn only_a_get_begins_or_ends_a_sign_in() {
+    let setting = Setting::start().await;
+    setting.person("u-1", "ann@example.com", true);
+    let mut browser = setting.browser();
+    let callback = come_back(&mut browser).await;
+    let begun = "SELECT count(*) FROM auth.sign_ins";
+    assert_eq!(setting.app.books().number(begun), 1);
+    for path in [LOGIN, &callback] {
+        for method in ["HEAD", "OPTIONS", "POST"] {
+            let answer = browser.ask(method, path).await;
+            assert_eq!(answer.status, 405, "{method} {answer}");
+            assert_eq!(answer.header("allow"), Some("GET"), "{method} {answer}");
+        }
+    }
+    assert_eq!(setting.app.books().number(begun), 1);
+    assert_eq!(setting.issuer.asked("/token"), 0);
+    browser.open(&callback).await.expect(200);
+    setting.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_first_to_sign_in_after_a_start_need_not_be_alone() {
     let setting = Setting::start().await;
     let starts = (0..6).map(async |_| setting.browser().open(LOGIN).await);

@@ -73,13 +73,19 @@ async fn a_password_and_a_refresh_token_are_good_for_tokens() {
     );
     ann.take_tokens(&ask(&app, &first).await.expect(200));
     ann.get("/orders").await.expect(200);
-    // A replay ends the family, as it does elsewhere.
-    says(&ask(&app, &first).await, 400, "invalid_grant");
     let second = format!(
         "grant_type=refresh_token&refresh_token={}",
         ann.refresh_token
     );
-    says(&ask(&app, &second).await, 400, "invalid_grant");
+    ann.take_tokens(&ask(&app, &second).await.expect(200));
+    ann.get("/orders").await.expect(200);
+    // A replay ends the family, as it does elsewhere.
+    says(&ask(&app, &first).await, 400, "invalid_grant");
+    let third = format!(
+        "grant_type=refresh_token&refresh_token={}",
+        ann.refresh_token
+    );
+    says(&ask(&app, &third).await, 400, "invalid_grant");
     ann.get("/orders").await.refused(401, "revoked-token");
     app.finish().await;
 }
@@ -172,6 +178,70 @@ async fn errors_are_those_of_rfc_6749() {
         .send_unchecked(not_utf8.body(&b"username=\xff\xfe"[..]))
         .await;
     says(&answer, 400, "invalid_request");
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_basic_is_the_authentication_of_a_client() {
+    let app = App::start().await;
+    let ann = app.customer().await;
+    let nobody = app.anonymous();
+    let good = format!(
+        "grant_type=password&username={}&password={}",
+        encoded(&ann.email),
+        encoded(&ann.password)
+    );
+    let send = async |fields: &[&str], form: &str| {
+        let mut request = request(&nobody, "/auth/token", form);
+        for field in fields {
+            request = request.header("authorization", *field);
+        }
+        nobody.send_unchecked(request).await
+    };
+    // What an HTTP library sends along with every request is none, nor is an empty secret.
+    let own = format!("Bearer {}", ann.token.clone().unwrap_or_default());
+    let (empty, shouted) = ("Basic YXBwOg==", "BASIC YXBwOg==");
+    for fields in [
+        &["Bearer expired.or.anything"][..],
+        &[&own],
+        &["Digest username=x"],
+        &["Negotiate abc"],
+        &[empty],
+        &[shouted],
+        &[&own, empty],
+    ] {
+        send(fields, &good).await.expect(200);
+        send(fields, &format!("{good}&client_secret=&client_id=app"))
+            .await
+            .expect(200);
+    }
+    // `app:secret`, no Base64, no colon, a secret that is encoded as in a form.
+    for field in [
+        "Basic YXBwOnNlY3JldA==",
+        "Basic !",
+        "basic YXBw",
+        "Basic YXBwOiUyMA==",
+    ] {
+        let answer = send(&[field], &good).await;
+        says(&answer, 401, "invalid_client");
+        assert_eq!(
+            answer.header("www-authenticate"),
+            Some("Basic realm=\"wasmart\"")
+        );
+    }
+    let secret = format!("{good}&client_secret=x");
+    for (fields, form) in [
+        (&[empty][..], secret.as_str()),
+        (&["Basic YXBwOnNlY3JldA=="], &secret),
+        (&[empty, empty], &good),
+        (&[], &format!("{secret}&client_assertion=y")),
+        (&[empty], &format!("{good}&client_id=other")),
+        (&[], &format!("{good}&client_id=app&client_id=app")),
+        (&[], &format!("{secret}&client_secret=x")),
+    ] {
+        says(&send(fields, form).await, 400, "invalid_request");
+    }
+    says(&send(&[&own], &secret).await, 401, "invalid_client");
     app.finish().await;
 }
 

@@ -89,7 +89,17 @@ async fn sagas_under_way_go_on_after_their_databases_are_brought_up_to_date() {
         let sql = format!("SELECT max(version) FROM {service}.migrations");
         app.books().number(&sql)
     };
-    assert_eq!((version("orders"), version("stock")), (4, 2));
+    assert_eq!((version("orders"), version("stock")), (6, 5));
+    // Who made a change is known from now on, and of no change from before.
+    let events = ann.get(&format!("/orders/{undone}/events")).await;
+    let events = events.expect(200).data();
+    assert_eq!(events[0].get("actor"), None, "{events:?}");
+    let last = events.last().expect("a history");
+    assert_eq!(last["actor"], json!({"kind": "system"}), "{events:?}");
+    let statement = ann.get("/billing/transactions").await.expect(200).data();
+    let deposit = statement.last().expect("a deposit");
+    assert_eq!(deposit.get("actor"), None, "{deposit}");
+    assert!(statement[0]["actor"].is_object(), "{statement:?}");
     // And nobody has lost what they can log in with.
     ann.clone().log_in_again().await;
     app.finish().await;

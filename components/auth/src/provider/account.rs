@@ -70,10 +70,10 @@ async fn existing(
 }
 
 async fn by_email(tx: &Tx, identity: &Identity<'_>) -> Result<Option<Account>, DbError> {
-    let Some(Ok(email)) = identity.email.map(normalize_email) else {
+    let Some(email) = identity.email.filter(|e| normalize_email(e).is_ok()) else {
         return Ok(None);
     };
-    let found = store::by_login(tx, &LoginName::Email(email)).await?;
+    let found = store::by_login(tx, &LoginName::read(email)).await?;
     Ok(found.map(|(account, _)| account))
 }
 

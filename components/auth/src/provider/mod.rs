@@ -29,7 +29,7 @@ async fn redirect_uri(provider: &Provider) -> Result<String, Problem> {
 
 /// The one answer to all that goes wrong after the provider has answered. Which check it was is for the log.
 fn refused(provider: &Provider, why: &str) -> Problem {
-    eprintln!("a sign-in with {} is refused: {why}", provider.name);
+    wasmart_service::log!("a sign-in with {} is refused: {why}", provider.name);
     Problem::new(
         StatusCode::UNAUTHORIZED,
         "sign-in-failed",

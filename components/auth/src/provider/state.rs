@@ -111,6 +111,9 @@ fn cookie(
     .map_err(|error| Problem::internal(error.to_string()))
 }
 
+/// None also where there are two: one may be planted.
 fn browser(headers: &HeaderMap) -> Option<String> {
     crate::credentials::cookie(headers.get_all(COOKIE), COOKIE_NAME)
+        .ok()
+        .flatten()
 }

@@ -119,6 +119,22 @@ impl Db {
         self.query(sql, params).await.map(drop)
     }
 
+    /// The place below which the rows of a table come after the row with this id, in a table that only grows:
+    /// its rows are numbered in the order of their commits. An id that no row has stands where it would by the
+    /// order of ids; `~` stands past the end.
+    pub async fn place_of(&self, table: &'static str, id: &str) -> Result<i64, DbError> {
+        if id == "~" {
+            return Ok(i64::MAX);
+        }
+        let sql = format!(
+            "SELECT coalesce((SELECT rowid FROM {table} WHERE id = ?1),
+                 (SELECT rowid + 1 FROM {table} WHERE id < ?1 ORDER BY id DESC LIMIT 1), 0)"
+        );
+        self.first(&sql, &[&id])
+            .await?
+            .map_or(Ok(0), |row| row.int(0))
+    }
+
     /// Begins a transaction that holds the write lock from the start, so that what it reads stays
     /// true until it commits.
     pub async fn begin(self) -> Result<Tx, DbError> {

@@ -8,8 +8,8 @@ use std::sync::Mutex;
 /// A database of this kind, by its label in the manifest.
 pub struct Scratch {
     label: &'static str,
-    /// One statement, repeated whenever a handle is opened: `CREATE TABLE IF NOT EXISTS …`.
-    schema: &'static str,
+    /// Statements that are repeated whenever a handle is opened: `CREATE TABLE IF NOT EXISTS …`.
+    schema: &'static [&'static str],
     /// Handles that nobody uses at the moment.
     idle: Mutex<Vec<Connection>>,
 }
@@ -19,7 +19,7 @@ const MAX_IDLE: usize = 16;
 
 impl Scratch {
     /// Names a database; it is opened when it is first used.
-    pub const fn new(label: &'static str, schema: &'static str) -> Scratch {
+    pub const fn new(label: &'static str, schema: &'static [&'static str]) -> Scratch {
         Scratch {
             label,
             schema,
@@ -55,7 +55,9 @@ impl Scratch {
         ] {
             run_beside_others(&connection, pragma, vec![]).await.ok();
         }
-        run_beside_others(&connection, self.schema, vec![]).await?;
+        for statement in self.schema {
+            run_beside_others(&connection, statement, vec![]).await?;
+        }
         Ok(connection)
     }
 }

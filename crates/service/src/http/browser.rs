@@ -1,13 +1,14 @@
 //! What protects people who use the shop from a browser: which origins may read answers (the Fetch
 //! standard's CORS), what an answer may be used for, and whether a cookie came with a request of our own.
 
-use super::Problem;
+use super::origin::{Origin, is_same};
 use super::settings::Settings;
+use super::{Client, Problem};
 use http::header::{
-    AUTHORIZATION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HOST, IF_NONE_MATCH, LOCATION,
+    AUTHORIZATION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, LOCATION,
     ORIGIN, REFERRER_POLICY, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use std::time::Duration;
 use tower_http::cors::CorsLayer;
 
@@ -24,7 +25,7 @@ pub(super) fn cors(settings: &Settings) -> Option<CorsLayer> {
     }
     Some(
         CorsLayer::new()
-            .allow_origin(settings.origins.clone())
+            .allow_origin(settings.cors_origins())
             .allow_credentials(true)
             .allow_methods([
                 Method::GET,
@@ -33,7 +34,13 @@ pub(super) fn cors(settings: &Settings) -> Option<CorsLayer> {
                 Method::PATCH,
                 Method::DELETE,
             ])
-            .allow_headers([AUTHORIZATION, CONTENT_TYPE, IDEMPOTENCY_KEY, IF_NONE_MATCH])
+            .allow_headers([
+                AUTHORIZATION,
+                CONTENT_TYPE,
+                IDEMPOTENCY_KEY,
+                IF_MATCH,
+                IF_NONE_MATCH,
+            ])
             .expose_headers([
                 AUTHORIZATION,
                 ETAG,
@@ -69,9 +76,10 @@ pub(super) fn harden(headers: &mut HeaderMap, settings: &Settings) {
 /// Refuses (403) a request whose cookie another site had sent along. For requests that a cookie alone decides; a
 /// token in a field of its own is nothing that a browser adds by itself. What is no browser says neither `Origin`
 /// nor `Sec-Fetch-Site`.
-pub async fn same_site_only(headers: &HeaderMap) -> Result<(), Problem> {
+pub async fn same_site_only(uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
     let settings = Settings::get().await;
-    if is_own(headers, &settings.own_origin, &settings.origins) {
+    let from_proxy = Client::is_proxy(headers).await;
+    if is_own(uri, headers, from_proxy, settings) {
         Ok(())
     } else {
         Err(Problem::new(
@@ -82,19 +90,23 @@ pub async fn same_site_only(headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
-fn is_own(headers: &HeaderMap, own_origin: &str, origins: &[HeaderValue]) -> bool {
-    let Some(origin) = headers.get(ORIGIN) else {
-        let site = headers.get(FETCH_SITE).map(HeaderValue::as_bytes);
+fn is_own(uri: &Uri, headers: &HeaderMap, from_proxy: bool, settings: &Settings) -> bool {
+    let site = headers.get(FETCH_SITE).map(HeaderValue::as_bytes);
+    let mut origins = headers.get_all(ORIGIN).iter();
+    let Some(origin) = origins.next() else {
         return matches!(site, None | Some(b"same-origin" | b"none"));
     };
-    // Whatever name the shop is reached by is its own, too: a browser lets no page choose `Host`.
-    let is_host = || {
-        let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-        let after = |scheme: &str| origin.as_bytes().strip_prefix(scheme.as_bytes());
-        let named = after("https://").or_else(|| after("http://"));
-        host.is_some() && named == host.map(str::as_bytes)
+    let origin = origin.to_str().ok().and_then(Origin::parse);
+    // A browser sends one, and never a list.
+    let Some(origin) = origin.filter(|_| origins.next().is_none()) else {
+        return false;
     };
-    origins.contains(origin) || origin.as_bytes() == own_origin.as_bytes() || is_host()
+    let shop = settings.own_origin.as_ref();
+    if shop == Some(&origin) || settings.origins.contains(&origin) {
+        return true;
+    }
+    // Whatever name the shop is reached by is its own, too.
+    matches!(site, None | Some(b"same-origin")) && is_same(&origin, uri, headers, from_proxy, shop)
 }
 
 #[cfg(test)]
@@ -103,25 +115,33 @@ mod tests {
 
     #[test]
     fn only_pages_of_the_shop_bring_its_cookie() {
-        let origins = [HeaderValue::from_static("https://app.example")];
-        let own = |fields: &[(&'static str, &'static str)]| {
-            let fields = fields.iter().map(|(name, value)| {
-                (
-                    HeaderName::from_static(name),
-                    HeaderValue::from_static(value),
-                )
-            });
-            is_own(&fields.collect(), "https://shop.example", &origins)
+        let origin = |text: &str| Origin::parse(text).expect("an origin");
+        let settings = Settings {
+            requests_per_minute: None,
+            origins: vec![origin("https://app.example")],
+            own_origin: Some(origin("https://shop.example")),
         };
-        let host = ("host", "10.0.0.1:3000");
+        let uri = Uri::from_static("http://10.0.0.1:3000/api/v1/auth/refresh");
+        let own = |fields: &[(&'static str, &'static str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in fields {
+                headers.append(*name, HeaderValue::from_static(value));
+            }
+            is_own(&uri, &headers, false, &settings)
+        };
         for fields in [
             &[][..],
             &[("origin", "https://shop.example")],
+            &[("origin", "HTTPS://SHOP.example:443")],
             &[
                 ("origin", "https://app.example"),
                 ("sec-fetch-site", "same-site"),
             ],
-            &[("origin", "http://10.0.0.1:3000"), host],
+            &[("origin", "http://10.0.0.1:3000")],
+            &[
+                ("origin", "http://10.0.0.1:3000"),
+                ("sec-fetch-site", "same-origin"),
+            ],
             &[("sec-fetch-site", "same-origin")],
             &[("sec-fetch-site", "none")],
         ] {
@@ -130,9 +150,19 @@ mod tests {
         for fields in [
             &[("origin", "https://evil.example")][..],
             &[("origin", "null")],
+            &[("origin", "")],
             &[("origin", "https://shop.example.evil.example")],
             &[("origin", "http://shop.example")],
-            &[("origin", "10.0.0.1:3000"), host],
+            &[("origin", "10.0.0.1:3000")],
+            &[("origin", "http://10.0.0.1")],
+            &[
+                ("origin", "http://10.0.0.1:3000"),
+                ("sec-fetch-site", "cross-site"),
+            ],
+            &[
+                ("origin", "http://10.0.0.1:3000"),
+                ("origin", "https://evil.example"),
+            ],
             &[("sec-fetch-site", "cross-site")],
             &[("sec-fetch-site", "same-site")],
         ] {

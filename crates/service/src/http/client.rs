@@ -35,6 +35,13 @@ impl Client {
         }
     }
 
+    /// Whether a trusted proxy is at the other end of the connection.
+    pub(super) async fn is_proxy(headers: &HeaderMap) -> bool {
+        let trusted = trusted().await;
+        let connected = connected(headers);
+        trusted.iter().any(|network| network.contains(&connected))
+    }
+
     /// The key to count under: the address, of IPv6 its first 64 bits (`2001:db8:1:2::/64`).
     pub fn network(&self) -> String {
         match self.address {
@@ -76,7 +83,7 @@ fn networks(list: &str) -> Vec<IpNet> {
                 .parse()
                 .or_else(|_| entry.parse::<IpAddr>().map(IpNet::from));
             network
-                .inspect_err(|_| eprintln!("trusted_proxies: {entry:?} is no network"))
+                .inspect_err(|_| log!("trusted_proxies: {entry:?} is no network"))
                 .ok()
         })
         .collect()
@@ -85,11 +92,7 @@ fn networks(list: &str) -> Vec<IpNet> {
 /// From the nearest hop outwards, the first that is no trusted proxy. What can't be read ends the way:
 /// the hop that said it is then the last one known.
 fn client(headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
-    // Spin puts its own field after one that a client may have sent.
-    let connected = headers.get_all(CLIENT_ADDR).iter().next_back();
-    let mut hop = connected
-        .and_then(address)
-        .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let mut hop = connected(headers);
     let lines: Vec<&HeaderValue> = headers.get_all(FORWARDED_FOR).iter().collect();
     let said = lines.iter().rev().flat_map(|line| {
         let line = line.to_str().unwrap_or("unreadable");
@@ -105,6 +108,14 @@ fn client(headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
         }
     }
     hop
+}
+
+/// Who is at the other end of the connection. Spin puts its own field after one that a client may have sent.
+fn connected(headers: &HeaderMap) -> IpAddr {
+    let connected = headers.get_all(CLIENT_ADDR).iter().next_back();
+    connected
+        .and_then(address)
+        .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
 }
 
 fn address(value: &HeaderValue) -> Option<IpAddr> {

@@ -1,19 +1,24 @@
-//! Reading what clients send: bodies, ids in paths, query strings. Every fault becomes a problem
-//! that names the field.
+//! Reading bodies. Every fault becomes a problem that names the field.
 
 use super::Problem;
 use axum::body::Body;
-use axum::extract::{FromRequest, FromRequestParts, Path, Query};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::request::Parts;
-use http::{Request, StatusCode};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use axum::extract::FromRequest;
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use http_body_util::{BodyExt, Limited};
 use serde::de::DeserializeOwned;
+use spin_sdk::wasip3::clocks::monotonic_clock::wait_for;
+use std::pin::pin;
 
 /// Bytes of a request body.
 pub const MAX_BODY: usize = 64 * 1024;
+/// A body that is too large is read up to here and thrown away, so that a client which still sends can read why it is
+/// refused, and go on with its connection …
+const MAX_DISCARDED: usize = 1024 * 1024;
+/// … but only for this long, in nanoseconds: who sends slowly is not waited for.
+const MAX_DISCARDING: u64 = 2_000_000_000;
 
-/// A JSON body. 415 when it does not say so, 413 past [`MAX_BODY`], 400 when it is no JSON, 422 with
+/// A JSON body. 415 when it does not say so or is encoded, 413 past [`MAX_BODY`], 400 when it is no JSON, 422 with
 /// the field when it is not the JSON asked for.
 pub struct Input<T>(pub T);
 
@@ -21,54 +26,143 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Input<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request<Body>, _: &S) -> Result<Input<T>, Problem> {
-        let is_json = request
-            .headers()
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split(';').next())
-            .is_some_and(|media| {
-                let media = media.trim().to_ascii_lowercase();
-                media == "application/json" || media.ends_with("+json")
-            });
-        if !is_json {
-            return Err(Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported-media-type",
-                "Send application/json",
-            ));
-        }
+        require_json(request.headers())?;
         parse(&read_body(request).await?).map(Input)
     }
 }
 
-/// The whole body, up to [`MAX_BODY`].
+/// A JSON body that may be left out: an empty one is none, whatever its header says of it. Nor is one that does not
+/// say what it is.
+pub struct OptionalInput<T>(pub Option<T>);
+
+impl<T: DeserializeOwned, S: Sync> FromRequest<S> for OptionalInput<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request<Body>, _: &S) -> Result<OptionalInput<T>, Problem> {
+        let (parts, body) = request.into_parts();
+        if !parts.headers.contains_key(CONTENT_TYPE) {
+            return Ok(OptionalInput(None));
+        }
+        let body = collect(&parts.headers, body).await?;
+        if body.is_empty() {
+            return Ok(OptionalInput(None));
+        }
+        require_json(&parts.headers)?;
+        refuse_encoded(&parts.headers)?;
+        parse(&body).map(|input| OptionalInput(Some(input)))
+    }
+}
+
+/// The whole body, up to [`MAX_BODY`]; 415 when it is compressed.
 pub async fn read_body(request: Request<Body>) -> Result<Vec<u8>, Problem> {
-    let too_large = || {
-        Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "body-too-large",
-            format!("A body may have at most {MAX_BODY} bytes"),
-        )
+    let (parts, body) = request.into_parts();
+    refuse_encoded(&parts.headers)?;
+    collect(&parts.headers, body).await
+}
+
+/// The media type of the body, in lower case and without parameters. None where there is none, where there are
+/// several, and where the text is not in UTF-8: JSON has no other encoding (RFC 8259 §8.1), and forms are read as that.
+pub fn media_type(headers: &HeaderMap) -> Option<String> {
+    let mut lines = headers.get_all(CONTENT_TYPE).iter();
+    let line = lines.next()?.to_str().ok()?;
+    if lines.next().is_some() {
+        return None;
+    }
+    let mut parts = line.split(';');
+    let media = parts.next()?.trim().to_ascii_lowercase();
+    let is_utf8 = |parameter: &str| match parameter.split_once('=') {
+        Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
+            let value = value.trim().trim_matches('"');
+            ["utf-8", "utf8", "us-ascii"]
+                .iter()
+                .any(|charset| value.eq_ignore_ascii_case(charset))
+        }
+        _ => true,
     };
-    let announced = request
-        .headers()
-        .get(CONTENT_LENGTH)
-        .and_then(|v| v.to_str().ok());
-    if announced
-        .and_then(|v| v.parse::<usize>().ok())
-        .is_some_and(|length| length > MAX_BODY)
-    {
+    parts.all(is_utf8).then_some(media)
+}
+
+fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let is_json = |media: &str| {
+        let structured = |(_, subtype): (&str, &str)| subtype.ends_with("+json");
+        media == "application/json" || media.split_once('/').is_some_and(structured)
+    };
+    if media_type(headers).as_deref().is_some_and(is_json) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported-media-type",
+        "Send application/json, in UTF-8",
+    ))
+}
+
+/// Nothing is decompressed here. The field `Accept-Encoding` says that this is the reason (RFC 9110 §15.5.16).
+fn refuse_encoded(headers: &HeaderMap) -> Result<(), Problem> {
+    let is_plain = |line: &HeaderValue| {
+        let codings = line.to_str().unwrap_or("unreadable").split(',');
+        codings
+            .map(str::trim)
+            .all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case("identity"))
+    };
+    if headers.get_all(CONTENT_ENCODING).iter().all(is_plain) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported-media-type",
+        "Send the body as it is, without Content-Encoding",
+    )
+    .with(ACCEPT_ENCODING, "identity"))
+}
+
+async fn collect(headers: &HeaderMap, mut body: Body) -> Result<Vec<u8>, Problem> {
+    let announced = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok());
+    let announced = announced.and_then(|v| v.parse::<usize>().ok()).unwrap_or(0);
+    // Who waits for a word before sending the body (RFC 9110 §10.1.1) gets this one.
+    if announced > MAX_DISCARDED || (announced > MAX_BODY && headers.contains_key(EXPECT)) {
         return Err(too_large());
     }
-    match Limited::new(request.into_body(), MAX_BODY).collect().await {
-        Ok(collected) => Ok(collected.to_bytes().to_vec()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
-        Err(error) => Err(Problem::new(
-            StatusCode::BAD_REQUEST,
-            "bad-body",
-            format!("The body could not be read: {error}"),
-        )),
+    let mut data = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            let reason = format!("The body could not be read: {error}");
+            Problem::new(StatusCode::BAD_REQUEST, "bad-body", reason)
+        })?;
+        let Ok(bytes) = frame.into_data() else {
+            continue;
+        };
+        if data.len() + bytes.len() > MAX_BODY {
+            discard(body).await;
+            return Err(too_large());
+        }
+        data.extend_from_slice(&bytes);
     }
+    Ok(data)
+}
+
+/// Reads on, within bounds.
+async fn discard(mut body: Body) {
+    let rest = async {
+        let mut left = MAX_DISCARDED;
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, |bytes| bytes.len());
+            let Some(less) = left.checked_sub(length) else {
+                break;
+            };
+            left = less;
+        }
+    };
+    let time = wait_for(MAX_DISCARDING);
+    futures::future::select(pin!(rest), pin!(time)).await;
+}
+
+fn too_large() -> Problem {
+    Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "body-too-large",
+        format!("A body may have at most {MAX_BODY} bytes"),
+    )
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
@@ -105,7 +199,7 @@ fn classify(path: &str, error: serde_json::Error) -> Problem {
 }
 
 /// serde reports a missing, unknown or repeated field at its parent's path, with the name in its message.
-fn field_of(path: &str, message: &str) -> String {
+pub(super) fn field_of(path: &str, message: &str) -> String {
     let parent = if path == "." { "" } else { path };
     let named = ["missing field `", "unknown field `", "duplicate field `"]
         .iter()
@@ -120,46 +214,11 @@ fn field_of(path: &str, message: &str) -> String {
     }
 }
 
-/// A UUID in the path; anything else names nothing (404). In the one spelling that is stored.
-pub struct Id(pub String);
-
-impl<S: Send + Sync> FromRequestParts<S> for Id {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Id, Problem> {
-        let Path(id) = Path::<String>::from_request_parts(parts, state)
-            .await
-            .map_err(|_| Problem::not_found("resource"))?;
-        canonical_id(&id)
-            .map(Id)
-            .ok_or_else(|| Problem::not_found("resource"))
-    }
-}
-
-/// A UUID in the one spelling that is stored; none when it is no UUID.
-pub fn canonical_id(id: &str) -> Option<String> {
-    uuid::Uuid::try_parse(id).ok().map(|id| id.to_string())
-}
-
 /// The whole body of another service's answer, up to [`MAX_BODY`].
 pub async fn read_response(response: spin_sdk::http::Response) -> Result<Vec<u8>, String> {
     let body = Limited::new(response.into_body(), MAX_BODY).collect().await;
     body.map(|collected| collected.to_bytes().to_vec())
         .map_err(|error| error.to_string())
-}
-
-/// The query string; 422 where it can't be read.
-pub struct Params<T>(pub T);
-
-impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Params<T>, Problem> {
-        let Query(query) = Query::from_request_parts(parts, state)
-            .await
-            .map_err(|rejection| Problem::field("query", rejection.body_text()))?;
-        Ok(Params(query))
-    }
 }
 
 #[cfg(test)]
@@ -208,6 +267,84 @@ mod tests {
             );
             assert!(fault.contains("422"), "{body}: {fault}");
         }
+    }
+
+    fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn json_is_told_by_its_media_type() {
+        for json in [
+            "application/json",
+            "Application/JSON",
+            " application/json ; charset=UTF-8",
+            "application/json; Charset=\"utf-8\"",
+            "application/json;",
+            "application/json; profile=x",
+            "application/merge-patch+json",
+        ] {
+            assert!(
+                require_json(&headers(&[("content-type", json)])).is_ok(),
+                "{json}"
+            );
+        }
+        for other in [
+            "",
+            "json",
+            "+json",
+            "text/json",
+            "text/plain",
+            "application/json, text/plain",
+            "application/json; charset=iso-8859-1",
+            "application/json; charset=utf-8; charset=utf-16",
+        ] {
+            assert!(
+                require_json(&headers(&[("content-type", other)])).is_err(),
+                "{other}"
+            );
+        }
+        let json = ("content-type", "application/json");
+        assert!(require_json(&headers(&[])).is_err());
+        assert!(require_json(&headers(&[json, ("content-type", "text/plain")])).is_err());
+        assert!(require_json(&headers(&[json, json])).is_err());
+    }
+
+    #[test]
+    fn only_a_body_that_is_not_encoded_is_read() {
+        for plain in ["identity", "Identity", "identity, identity", "", ","] {
+            assert!(
+                refuse_encoded(&headers(&[("content-encoding", plain)])).is_ok(),
+                "{plain}"
+            );
+        }
+        assert!(refuse_encoded(&headers(&[])).is_ok());
+        for encoded in [
+            "gzip",
+            "GZIP",
+            "br",
+            "identity, gzip",
+            "gzip, identity",
+            "none",
+            "*",
+        ] {
+            let refused = refuse_encoded(&headers(&[("content-encoding", encoded)]));
+            let refused = format!("{:?}", refused.expect_err(encoded));
+            assert!(refused.contains("415"), "{refused}");
+            assert!(
+                refused.contains(r#"("accept-encoding", "identity")"#),
+                "{refused}"
+            );
+        }
+        let lines = [
+            ("content-encoding", "identity"),
+            ("content-encoding", "gzip"),
+        ];
+        assert!(refuse_encoded(&headers(&lines)).is_err());
     }
 
     #[test]

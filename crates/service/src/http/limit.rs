@@ -4,34 +4,43 @@
 //! number for each key, by one statement in a database that all services share. A bucket that would last
 //! longer than the window takes no more. So nobody gets twice the limit around the turn of a minute, and
 //! who has used it up gets it back bit by bit.
+//!
+//! A key is a line of the route table and a client's network, so a client can choose neither its size nor how many
+//! there are. Whatever no route answers, by its path or by its method, shares one bucket. `HEAD` counts as `GET`.
 
+use super::routes::{Found, Table};
 use super::settings::Settings;
 use super::{Client, Problem};
 use crate::clock::now_ms;
 use crate::db::{DbError, Scratch};
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderName, HeaderValue, StatusCode};
-use std::sync::atomic::{AtomicI64, Ordering};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use std::sync::Arc;
 
 /// The label of the database, in `spin.toml`.
 static COUNTERS: Scratch = Scratch::new(
     "limits",
-    "CREATE TABLE IF NOT EXISTS buckets (
-         key      TEXT PRIMARY KEY,
-         empty_at INTEGER NOT NULL,
-         granted  INTEGER NOT NULL
-     ) WITHOUT ROWID",
+    &[
+        "CREATE TABLE IF NOT EXISTS buckets (
+             key      TEXT PRIMARY KEY,
+             empty_at INTEGER NOT NULL,
+             granted  INTEGER NOT NULL
+         ) WITHOUT ROWID",
+        // For the sweep, which comes often.
+        "CREATE INDEX IF NOT EXISTS buckets_by_end ON buckets (empty_at)",
+    ],
 );
 
 const WINDOW_US: i64 = 60_000_000;
-/// Routes that exist nowhere count together.
+/// What no route answers counts together.
 const NO_ROUTE: &str = "*";
-/// How the routes of probes end; they must not fail because somebody asks too much.
-const PROBES: [&str; 2] = ["/health", "/ready"];
-const SWEEP_EVERY_MS: i64 = 60_000;
-const SWEPT: i64 = 1_000;
+/// One request in so many forgets empty buckets. The clock says which: counters of instances would all come round at
+/// the same time, and an instance may live for a single request.
+const SWEEP_EVERY: i64 = 16;
+/// How many go at once: more than can have been made since the last time.
+const SWEPT: i64 = 64;
 
 /// What is left after a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,26 +50,52 @@ struct Level {
     full_us: i64,
 }
 
-/// Lets a request through, or not. The fields are those of draft-ietf-httpapi-ratelimit-headers-10.
-pub(super) async fn limit(request: Request, next: Next) -> Response {
+/// Lets a request through, or not.
+pub(super) async fn limit(
+    State(table): State<Arc<Table>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let counted_as = match table.find(&request) {
+        Found::Route(route) => route.counted_as(),
+        Found::OtherMethods | Found::Nothing => Some(NO_ROUTE.to_owned()),
+    };
+    match counted_as {
+        Some(counted_as) => limited(&counted_as, request, next).await,
+        None => next.run(request).await,
+    }
+}
+
+/// As [`limit`], for `OPTIONS` alone, which CORS answers before anything else is asked. Pages ask so before each
+/// request that is not simple, so it counts by its path.
+pub(super) async fn limit_options(
+    State(table): State<Arc<Table>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if request.method() != Method::OPTIONS {
+        return next.run(request).await;
+    }
+    let path = request.extensions().get::<MatchedPath>();
+    let counted_as = match (table.find(&request), path) {
+        (Found::OtherMethods, Some(path)) => format!("OPTIONS {}", path.as_str()),
+        _ => NO_ROUTE.to_owned(),
+    };
+    limited(&counted_as, request, next).await
+}
+
+/// The fields are those of draft-ietf-httpapi-ratelimit-headers-10.
+async fn limited(counted_as: &str, request: Request, next: Next) -> Response {
     let Some(quota) = Settings::get().await.requests_per_minute else {
         return next.run(request).await;
     };
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or(NO_ROUTE, MatchedPath::as_str);
-    // By the route, not by the path: an id may be called so, too.
-    if PROBES.iter().any(|probe| route.ends_with(probe)) {
-        return next.run(request).await;
-    }
     let client = Client::of(request.headers()).await;
-    let key = format!("{} {route} {}", request.method(), client.network());
+    let key = format!("{counted_as} {}", client.network());
     let level = match take(&key, quota).await {
         Ok(level) => level,
         Err(error) => {
             // Better without a limit than without a shop.
-            eprintln!("requests are not counted: {error}");
+            log!("requests are not counted: {error}");
             return next.run(request).await;
         }
     };
@@ -145,20 +180,16 @@ async fn take(key: &str, quota: u32) -> Result<Level, DbError> {
     })
 }
 
-static SWEPT_AT: AtomicI64 = AtomicI64::new(0);
+const SWEEP: &str = "DELETE FROM buckets WHERE key IN
+    (SELECT key FROM buckets WHERE empty_at < ?1 ORDER BY empty_at LIMIT ?2)";
 
-/// Forgets empty buckets, some at once; each instance now and then.
+/// Forgets empty buckets, some at once. What is left is what was used within the window.
 async fn sweep(now_ms: i64) -> Result<(), DbError> {
-    let before = SWEPT_AT.load(Ordering::Relaxed);
-    if (before..before + SWEEP_EVERY_MS).contains(&now_ms) {
+    if now_ms % SWEEP_EVERY != 0 {
         return Ok(());
     }
-    SWEPT_AT.store(now_ms, Ordering::Relaxed);
     COUNTERS
-        .query(
-            "DELETE FROM buckets WHERE key IN (SELECT key FROM buckets WHERE empty_at < ? LIMIT ?)",
-            &[&(now_ms * 1_000), &SWEPT],
-        )
+        .query(SWEEP, &[&(now_ms * 1_000), &SWEPT])
         .await
         .map(drop)
 }

@@ -91,7 +91,7 @@ impl Problem {
 
     /// 503: try again in a second. `log` is for the log, not for the client.
     pub fn unavailable(log: impl AsRef<str>) -> Problem {
-        eprintln!("unavailable: {}", log.as_ref());
+        log!("unavailable: {}", log.as_ref());
         Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "unavailable",
@@ -100,9 +100,14 @@ impl Problem {
         .with(RETRY_AFTER, "1")
     }
 
+    /// 503: until somebody puts the installation right. `log` is for the log, not for the client.
+    pub fn misconfigured(log: impl AsRef<str>) -> Problem {
+        Problem::unavailable(log).retry_after(60)
+    }
+
     /// 500: a defect. `log` is for the log, not for the client.
     pub fn internal(log: impl AsRef<str>) -> Problem {
-        eprintln!("internal error: {}", log.as_ref());
+        log!("internal error: {}", log.as_ref());
         Problem::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",
@@ -121,17 +126,21 @@ impl Problem {
     }
 
     /// With the methods that a 405 owes.
-    pub fn allow(self, methods: &'static str) -> Problem {
-        self.with(ALLOW, methods)
+    pub fn allow(mut self, methods: &str) -> Problem {
+        let value = HeaderValue::from_str(methods).ok();
+        self.headers.extend(value.map(|methods| (ALLOW, methods)));
+        self
     }
 
     /// With the seconds after which the same may succeed (RFC 9110 §10.2.3).
     pub fn retry_after(mut self, seconds: u64) -> Problem {
+        self.headers.retain(|(name, _)| name != RETRY_AFTER);
         self.headers.push((RETRY_AFTER, HeaderValue::from(seconds)));
         self
     }
 
-    fn with(mut self, name: HeaderName, value: &'static str) -> Problem {
+    /// With another header field.
+    pub fn with(mut self, name: HeaderName, value: &'static str) -> Problem {
         self.headers.push((name, HeaderValue::from_static(value)));
         self
     }

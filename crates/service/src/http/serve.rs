@@ -1,148 +1,177 @@
-//! The way of a request through a component: probes, routes, the answers to what has no route, and
-//! `ETag` on what is read.
+//! The way of a request through a component: probes, routes, the answers to what has no route.
 
+use super::routes::{Found, INTERNAL, Routes, Table, is_at_or_below};
 use super::settings::Settings;
-use super::{Problem, browser, limit};
+use super::{Conditions, Problem, browser, caching, conditional, limit};
 use crate::db::Db;
 use crate::{Service, config};
 use axum::Router;
-use axum::body::Body;
-use axum::extract::Request;
-use axum::middleware;
+use axum::body::{Body, HttpBody};
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
+use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use http_body_util::BodyExt;
 use spin_sdk::http::Request as SpinRequest;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use tower_service::Service as _;
 
 /// The header field in which the host's tick and the services show the secret that they share.
 pub const INTERNAL_SECRET: &str = "x-internal-secret";
+/// The fields in which browsers say that they fetch a link before anybody has followed it.
+const PREFETCH: [&str; 2] = ["sec-purpose", "purpose"];
 
 static ROUTERS: OnceLock<Routers> = OnceLock::new();
 
 /// One for each kind of asker.
 struct Routers {
-    /// For clients: with CORS, and with a limit to how much they ask.
+    /// For clients: with CORS, and with a limit to how much they ask. Internal routes are not in it.
     clients: Router,
     /// For the host, the other services and proxies.
     machines: Router,
+    /// Paths at and below which proxies ask.
+    for_proxies: Vec<String>,
 }
+
+/// Marks a `HEAD` that is answered as the `GET` of its path.
+#[derive(Clone, Copy)]
+struct IsHead;
 
 /// Answers one request with the component's routes. `routes` is called once per instance.
-pub async fn serve(routes: impl FnOnce() -> Router, request: SpinRequest) -> Response {
-    serve_beside(&[], routes, request).await
-}
-
-/// As [`serve`], where below some paths not the clients ask but a proxy on behalf of all: no preflight is answered
-/// there, and nothing counted.
-pub async fn serve_beside(
-    for_proxies: &[&str],
-    routes: impl FnOnce() -> Router,
-    request: SpinRequest,
-) -> Response {
+pub async fn serve(routes: impl FnOnce() -> Routes, request: SpinRequest) -> Response {
     let settings = Settings::get().await;
-    let request = request.map(Body::new);
-    let validator = request.headers().get(IF_NONE_MATCH).cloned();
+    let mut request = request.map(Body::new);
+    let is_head = request.method() == Method::HEAD;
+    if is_head {
+        // The same handlers, validators and limits; only the body is left out at the end.
+        *request.method_mut() = Method::GET;
+        request.extensions_mut().insert(IsHead);
+    }
+    let token_shown = caching::shows_token(request.headers());
+    let conditions = Conditions::of(request.headers());
     let is_read = request.method() == Method::GET;
     let routers = ROUTERS.get_or_init(|| Routers::new(routes(), settings));
-    let path = request.uri().path();
-    let mut parents = for_proxies.iter().chain(&["/internal"]);
-    let mut router = match parents.any(|parent| is_at_or_below(path, parent)) {
-        true => routers.machines.clone(),
-        false => routers.clients.clone(),
-    };
-    let response = match router.call(request).await {
+    let router = routers.choose(request.uri().path(), request.headers());
+    let mut router = router.await.clone();
+    let mut response = match router.call(request).await {
         Ok(response) => response,
         Err(never) => match never {},
     };
-    // What must not be kept has no use for a validator, and must not become a 304.
-    let may_be_kept = response
-        .headers()
-        .get(CACHE_CONTROL)
-        .is_none_or(|value| value != "no-store");
-    let mut response = if is_read && may_be_kept && response.status() == StatusCode::OK {
-        tagged(response, validator).await
-    } else {
-        response
-    };
+    if is_read {
+        response = conditional::tagged(response, conditions).await;
+    }
+    caching::label(&mut response, token_shown);
     browser::harden(response.headers_mut(), settings);
-    response
-}
-
-fn is_at_or_below(path: &str, parent: &str) -> bool {
-    path.strip_prefix(parent)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    match is_head {
+        true => without_body(response),
+        false => response,
+    }
 }
 
 impl Routers {
-    fn new(routes: Router, settings: &Settings) -> Routers {
-        let machines = routes
-            .fallback(no_route)
-            .method_not_allowed_fallback(async || {
-                Problem::new(
-                    StatusCode::METHOD_NOT_ALLOWED,
-                    "method-not-allowed",
-                    "This path does not answer this method",
-                )
-            });
-        let mut clients = machines.clone();
+    fn new(routes: Routes, settings: &Settings) -> Routers {
+        let (public, internal, table) = routes.finish();
+        let table = Arc::new(table);
+        let check = middleware::from_fn_with_state(table.clone(), check_method);
+        let finished = |router: Router| router.fallback(no_route).layer(check.clone());
+        let machines = finished(public.clone().merge(internal));
+        let mut clients = finished(public);
         if settings.requests_per_minute.is_some() {
-            clients = clients.layer(middleware::from_fn(limit::limit));
+            let limit = middleware::from_fn_with_state(table.clone(), limit::limit);
+            clients = clients.layer(limit);
         }
         // Outside of the limit, so that a page can read why it was refused.
         if let Some(cors) = browser::cors(settings) {
             clients = clients.layer(cors);
+            let limit = middleware::from_fn_with_state(table.clone(), limit::limit_options);
+            clients = clients.layer(limit);
         }
-        Routers { clients, machines }
+        Routers {
+            clients,
+            machines,
+            for_proxies: table.for_proxies(),
+        }
+    }
+
+    /// Without the shared secret a request meets a router that has no internal routes. So nothing, whatever its
+    /// method, path or body, tells them from paths that do not exist.
+    async fn choose(&self, path: &str, headers: &HeaderMap) -> &Router {
+        let is_below = |parent: &String| is_at_or_below(path, parent);
+        let is_machine = self.for_proxies.iter().any(is_below)
+            || (is_at_or_below(path, INTERNAL) && has_secret(headers).await);
+        if is_machine {
+            &self.machines
+        } else {
+            &self.clients
+        }
     }
 }
 
-async fn no_route(request: Request) -> Problem {
-    Problem::not_found(&format!("path: {}", request.uri().path()))
+async fn no_route() -> Problem {
+    Problem::not_found("path")
 }
 
-/// Adds an `ETag`, and answers 304 to a client that has this very answer (RFC 9110 §13.1.2).
-async fn tagged(response: Response, validator: Option<HeaderValue>) -> Response {
+/// Refuses what the table has no route for, and what a GET with effects must not be asked for.
+async fn check_method(
+    State(table): State<Arc<Table>>,
+    path: Option<MatchedPath>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let is_head = request.extensions().get::<IsHead>().is_some();
+    let path = path.as_ref().map_or("", MatchedPath::as_str);
+    match table.find(&request) {
+        Found::OtherMethods => not_allowed(&table, path),
+        Found::Route(route) if !route.is_safe() && is_head => not_allowed(&table, path),
+        Found::Route(route) if !route.is_safe() && is_prefetch(&request) => Problem::new(
+            StatusCode::FORBIDDEN,
+            "prefetch-refused",
+            "This path has effects; it is not for prefetching",
+        )
+        .into_response(),
+        Found::Route(_) | Found::Nothing => next.run(request).await,
+    }
+}
+
+fn not_allowed(table: &Table, path: &str) -> Response {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method-not-allowed",
+        "This path does not answer this method",
+    )
+    .allow(&table.allowed(path))
+    .into_response()
+}
+
+/// `Sec-Purpose: prefetch`, perhaps with a parameter (Fetch standard), and what older browsers send.
+fn is_prefetch(request: &Request) -> bool {
+    let said = PREFETCH
+        .iter()
+        .filter_map(|name| request.headers().get(*name));
+    request.method() == Method::GET
+        && said
+            .filter_map(|value| value.to_str().ok())
+            .any(|value| value.starts_with("prefetch"))
+}
+
+/// The answer to a `HEAD`: what the `GET` would have given, its length included, but for the body (RFC 9110 §9.3.2).
+fn without_body(response: Response) -> Response {
     let (mut parts, body) = response.into_parts();
-    let body = match body.collect().await {
-        Ok(collected) => collected.to_bytes(),
-        Err(error) => return Problem::internal(error.to_string()).into_response(),
-    };
-    let mut hasher = DefaultHasher::new();
-    body.hash(&mut hasher);
-    let tag = format!("\"{:016x}\"", hasher.finish());
-    // Weak comparison (RFC 9110 §8.8.3.2): a proxy that compresses turns a tag weak.
-    let is_ours = |given: &str| {
-        let given = given.trim();
-        given == "*" || given.trim_start_matches("W/") == tag
-    };
-    let known = validator
-        .and_then(|value| value.to_str().map(str::to_owned).ok())
-        .is_some_and(|given| given.split(',').any(is_ours));
-    if let Ok(tag) = HeaderValue::from_str(&tag) {
-        parts.headers.insert(ETAG, tag);
+    // A 304 may leave its length out, but must not name another one.
+    let is_whole = parts.status != StatusCode::NOT_MODIFIED;
+    if let Some(length) = body.size_hint().exact().filter(|_| is_whole) {
+        let length = HeaderValue::from(length);
+        parts.headers.entry(CONTENT_LENGTH).or_insert(length);
     }
-    if known {
-        parts.status = StatusCode::NOT_MODIFIED;
-        parts.headers.remove(http::header::CONTENT_TYPE);
-        return Response::from_parts(parts, Body::empty());
-    }
-    Response::from_parts(parts, Body::from(body))
+    Response::from_parts(parts, Body::empty())
 }
 
 /// `GET …/health` (the component runs) and `GET …/ready` (its database answers).
-pub fn probes(service: &'static Service) -> Router {
+pub fn probes(service: &'static Service) -> Routes {
     let path = |probe: &str| format!("/api/v1/{}/{probe}", service.name);
-    Router::new()
-        .route(
-            &path("health"),
-            get(async || r#"{"status":"ok"}"#.into_json()),
-        )
-        .route(&path("ready"), get(async move || ready(service).await))
+    Routes::of(service)
+        .probe(&path("health"), async || r#"{"status":"ok"}"#.into_json())
+        .probe(&path("ready"), async move || ready(service).await)
 }
 
 async fn ready(service: &Service) -> Result<Response, Problem> {
@@ -168,18 +197,14 @@ impl IntoJson for &'static str {
     }
 }
 
-/// Refuses (404, as if nothing were there) requests without the secret that the host and the
-/// components share: the variable `internal_secret` in the header `x-internal-secret`.
-pub async fn internal_only(headers: &HeaderMap) -> Result<(), Problem> {
+/// Whether a request shows the secret that the host and the components share: the variable
+/// `internal_secret` in the header `x-internal-secret`.
+async fn has_secret(headers: &HeaderMap) -> bool {
     let secret = config::optional("internal_secret").await;
-    let given = headers
-        .get(INTERNAL_SECRET)
-        .map(HeaderValue::as_bytes)
-        .unwrap_or_default();
-    match secret {
-        Some(secret) if same(secret.as_bytes(), given) => Ok(()),
-        _ => Err(Problem::not_found("path")),
-    }
+    let given = headers.get(INTERNAL_SECRET).map(HeaderValue::as_bytes);
+    secret
+        .zip(given)
+        .is_some_and(|(secret, given)| same(secret.as_bytes(), given))
 }
 
 /// Compares in a time that depends on the lengths only.

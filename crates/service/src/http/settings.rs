@@ -1,5 +1,6 @@
 //! What an installation says about requests, read once in the life of an instance.
 
+use super::origin::Origin;
 use crate::config;
 use http::HeaderValue;
 use std::sync::OnceLock;
@@ -9,9 +10,9 @@ pub(super) struct Settings {
     /// For each address and route; none for no limit.
     pub requests_per_minute: Option<u32>,
     /// Origins whose pages may read answers and use cookies: `https://shop.example.com`.
-    pub origins: Vec<HeaderValue>,
-    /// The shop's own origin.
-    pub own_origin: String,
+    pub origins: Vec<Origin>,
+    /// The shop's own origin; none where the issuer is no URL.
+    pub own_origin: Option<Origin>,
 }
 
 static SETTINGS: OnceLock<Settings> = OnceLock::new();
@@ -30,49 +31,45 @@ impl Settings {
         let settings = Settings {
             requests_per_minute: limit.as_deref().and_then(limit_of),
             origins: origins.as_deref().map(list).unwrap_or_default(),
-            own_origin: issuer.as_deref().map(origin_of).unwrap_or_default(),
+            own_origin: issuer.as_deref().and_then(Origin::of_url),
         };
         SETTINGS.get_or_init(|| settings)
     }
 
     /// Whether clients come over TLS.
     pub fn is_secure(&self) -> bool {
-        self.own_origin.starts_with("https://")
+        self.own_origin.as_ref().is_some_and(Origin::is_secure)
+    }
+
+    /// `origins`, as a browser writes them.
+    pub fn cors_origins(&self) -> Vec<HeaderValue> {
+        let written = self.origins.iter().map(Origin::to_string);
+        written
+            .filter_map(|origin| HeaderValue::try_from(origin).ok())
+            .collect()
     }
 }
 
 fn limit_of(text: &str) -> Option<u32> {
     let limit = text.trim().parse().unwrap_or_else(|_| {
-        eprintln!("rate_limit_per_minute: {text:?} is no number; it is {REQUESTS_PER_MINUTE}");
+        log!("rate_limit_per_minute: {text:?} is no number; it is {REQUESTS_PER_MINUTE}");
         REQUESTS_PER_MINUTE
     });
     (limit > 0).then_some(limit)
 }
 
 /// `*` is no origin: with cookies a browser would not take it, and everybody is not configured.
-fn list(text: &str) -> Vec<HeaderValue> {
+fn list(text: &str) -> Vec<Origin> {
     let entries = text.split([',', ' ']).filter(|entry| !entry.is_empty());
     entries
-        .filter(|entry| {
-            let is_origin = origin_of(entry) == *entry;
-            if !is_origin {
-                eprintln!("cors_origins: {entry:?} is no origin (scheme://host[:port])");
+        .filter_map(|entry| {
+            let origin = Origin::parse(entry);
+            if origin.is_none() {
+                log!("cors_origins: {entry:?} is no origin (scheme://host[:port])");
             }
-            is_origin
+            origin
         })
-        .filter_map(|entry| HeaderValue::from_str(entry).ok())
         .collect()
-}
-
-/// The origin of a URL (RFC 6454 §4): scheme, host and port as they are written; empty for what is none.
-fn origin_of(url: &str) -> String {
-    match url.parse::<http::Uri>() {
-        Ok(uri) => match (uri.scheme_str(), uri.authority()) {
-            (Some(scheme), Some(authority)) => format!("{scheme}://{authority}"),
-            _ => String::new(),
-        },
-        Err(_) => String::new(),
-    }
 }
 
 #[cfg(test)]
@@ -82,10 +79,8 @@ mod tests {
     #[test]
     fn what_is_no_origin_is_left_out() {
         let origins = "https://a.example, http://localhost:8080 * https://b.example/ null,x";
-        assert_eq!(
-            list(origins),
-            ["https://a.example", "http://localhost:8080"]
-        );
+        let written: Vec<String> = list(origins).iter().map(Origin::to_string).collect();
+        assert_eq!(written, ["https://a.example", "http://localhost:8080"]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::TOUCHED;
 use super::lease::{self, Lease, Work};
 use super::pace::{astray_from, retry_after, retry_unsent};
 use crate::Service;
-use crate::channels::{PublishError, publish_bytes};
+use crate::channels::{PublishError, publish_texts};
 use crate::clock::{self, Pace};
 use crate::db::{Db, DbError, Durability};
 use std::collections::{BTreeMap, HashSet};
@@ -72,7 +72,7 @@ pub async fn drain_share(service: &Service) {
 /// is logged and falls due again.
 pub async fn drain(service: &Service) {
     if let Err(error) = try_drain(service).await {
-        eprintln!(
+        log!(
             "outbox of {} not drained, will be tried again: {error}",
             service.name
         );
@@ -149,9 +149,8 @@ async fn publish(db: &Db, lease: &Lease, due: &[Due]) -> Result<(), DrainError> 
             return Ok(());
         }
         let events: Vec<&str> = rows.iter().map(|row| row.event.as_str()).collect();
-        let batch = format!("[{}]", events.join(","));
         // One that fails does not keep the others back: a channel may be refused to us, by itself.
-        if let Err(error) = publish_bytes(channel, batch.as_bytes()).await {
+        if let Err(error) = publish_texts(channel, &events).await {
             unsent.extend(rows);
             failure.get_or_insert(error);
         }

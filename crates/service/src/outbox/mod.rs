@@ -11,7 +11,7 @@ mod pace;
 pub use drain::{DrainError, drain, drain_share};
 
 use crate::db::{Db, DbError, Row, Tx};
-use crate::{Service, clock, new_id};
+use crate::{Service, clock, new_id, trace};
 use serde::Serialize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use wasmart_contracts::envelope::{DATA_SCHEMA, Event, SPEC_VERSION};
@@ -42,6 +42,11 @@ pub async fn enqueue(tx: &Tx, channel: &str, event: &Event) -> Result<(), DbErro
     if crate::sabotage::is(crate::sabotage::OUTBOX) {
         return crate::sabotage::send_now(channel, event).await;
     }
+    // Also of what an older version has stored unchecked.
+    let event = &Event {
+        traceparent: event.traceparent.as_deref().and_then(trace::well_formed),
+        ..event.clone()
+    };
     let json = serde_json::to_string(event).map_err(|e| DbError::Failed(e.to_string()))?;
     let now = clock::now_ms();
     TOUCHED.store(true, Ordering::Relaxed);

@@ -3,7 +3,8 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::operator::Shop;
+use crate::operator::{Shop, action, with_reason};
+use wasmart_printable::escape;
 
 #[derive(Args)]
 pub struct Dead {
@@ -20,6 +21,9 @@ enum Command {
     List {
         /// orders, stock, billing, notifications, users or auth
         service: String,
+        /// What was done with letters, by whom and why, in place of those that wait
+        #[arg(long)]
+        handled: bool,
     },
     /// Take a letter in after all
     Redrive {
@@ -27,6 +31,9 @@ enum Command {
         service: String,
         /// The letter's id
         id: String,
+        /// Why, for the record
+        #[arg(long)]
+        reason: Option<String>,
     },
     /// Throw a letter away
     Discard {
@@ -34,6 +41,9 @@ enum Command {
         service: String,
         /// The letter's id
         id: String,
+        /// Why, for the record
+        #[arg(long)]
+        reason: Option<String>,
     },
 }
 
@@ -41,28 +51,47 @@ impl Dead {
     pub fn run(self) -> anyhow::Result<()> {
         let base = |service: &str| format!("/internal/{service}/dead-letters");
         match self.command {
-            Command::List { service } => {
-                let letters = self.shop.get(&base(&service))?;
-                let letters = letters["data"].as_array().cloned().unwrap_or_default();
+            Command::List {
+                service,
+                handled: true,
+            } => {
+                let actions = self
+                    .shop
+                    .list(&format!("{}?handled=true", base(&service)))?;
+                actions.iter().for_each(|done| println!("{}", action(done)));
+                println!("{} actions", actions.len());
+            }
+            Command::List { service, .. } => {
+                let letters = self.shop.list(&base(&service))?;
                 for letter in &letters {
-                    let text = |name: &str| letter[name].as_str().unwrap_or("-").to_owned();
+                    let text = |name: &str| escape(letter[name].as_str().unwrap_or("-"));
                     println!(
                         "{}  {}  {}\n  {}",
                         text("id"),
                         text("at"),
                         text("reason"),
-                        letter["event"]
+                        escape(&letter["event"].to_string())
                     );
                 }
                 println!("{} dead letters", letters.len());
             }
-            Command::Redrive { service, id } => {
+            Command::Redrive {
+                service,
+                id,
+                reason,
+            } => {
+                let path = format!("{}/{id}/redrive", base(&service));
                 self.shop
-                    .post(&format!("{}/{id}/redrive", base(&service)), &json!({}))?;
+                    .post(&with_reason(path, reason.as_deref()), &json!({}))?;
                 println!("taken in");
             }
-            Command::Discard { service, id } => {
-                self.shop.delete(&format!("{}/{id}", base(&service)))?;
+            Command::Discard {
+                service,
+                id,
+                reason,
+            } => {
+                let path = format!("{}/{id}", base(&service));
+                self.shop.delete(&with_reason(path, reason.as_deref()))?;
                 println!("thrown away");
             }
         }

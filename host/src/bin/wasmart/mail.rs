@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 
 use crate::operator::Shop;
+use wasmart_printable::{escape, lines};
 
 #[derive(Args)]
 pub struct Mail {
@@ -29,10 +30,9 @@ impl Mail {
         let base = "/internal/notifications/mails";
         match self.command {
             Command::List => {
-                let mails = self.shop.get(base)?;
-                let mails = mails["data"].as_array().cloned().unwrap_or_default();
+                let mails = self.shop.list(base)?;
                 for mail in &mails {
-                    let text = |name: &str| mail[name].as_str().unwrap_or("-").to_owned();
+                    let text = |name: &str| escape(mail[name].as_str().unwrap_or("-"));
                     println!(
                         "{}  {}  to {}  good until {}",
                         text("id"),
@@ -45,9 +45,10 @@ impl Mail {
             }
             Command::Show { id } => {
                 let mail = self.shop.get(&format!("{base}/{id}"))?;
-                let text = |name: &str| mail[name].as_str().unwrap_or("-").to_owned();
-                println!("To: {}\nSubject: {}\n", text("to"), text("title"));
-                println!("{}", text("text"));
+                let text = |name: &str| mail[name].as_str().unwrap_or("-");
+                println!("To: {}", escape(text("to")));
+                println!("Subject: {}\n", escape(text("title")));
+                println!("{}", lines(text("text")));
             }
         }
         Ok(())

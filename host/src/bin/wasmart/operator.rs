@@ -6,6 +6,10 @@ use anyhow::Context as _;
 use clap::Args;
 use serde_json::Value;
 use ureq::Agent;
+use wasmart_printable::escape;
+
+/// Elements asked for at once: as many as the shop gives.
+const PAGE: usize = 200;
 
 #[derive(Args)]
 pub struct Shop {
@@ -25,6 +29,24 @@ impl Shop {
             path,
             request.header("x-internal-secret", self.secret()?).call(),
         )
+    }
+
+    /// All elements of a list, page by page.
+    pub fn list(&self, path: &str) -> anyhow::Result<Vec<Value>> {
+        let joint = if path.contains('?') { '&' } else { '?' };
+        let first = format!("{path}{joint}limit={PAGE}");
+        let mut all = Vec::new();
+        let mut next = first.clone();
+        loop {
+            let mut page = self.get(&next)?;
+            if let Value::Array(data) = page["data"].take() {
+                all.extend(data);
+            }
+            match page["next_cursor"].as_str() {
+                Some(cursor) => next = format!("{first}&cursor={cursor}"),
+                None => return Ok(all),
+            }
+        }
     }
 
     pub fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
@@ -66,6 +88,35 @@ impl Shop {
     }
 }
 
+/// The path with a reason, where one is given.
+pub fn with_reason(path: String, reason: Option<&str>) -> String {
+    let Some(reason) = reason else { return path };
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("reason", reason)
+        .finish();
+    format!("{path}?{query}")
+}
+
+/// Who made a change, in a word or two.
+pub fn actor(actor: &Value) -> String {
+    let words = match (actor["kind"].as_str(), actor["id"].as_str()) {
+        (Some(kind), Some(id)) => format!("{kind} {id}"),
+        (Some(kind), None) => kind.to_owned(),
+        _ => "-".to_owned(),
+    };
+    escape(&words).into_owned()
+}
+
+/// One line for what somebody did to a saga or a dead letter.
+pub fn action(action: &Value) -> String {
+    let text = |name: &str| action[name].as_str().unwrap_or("-");
+    let who = actor(&action["actor"]);
+    let reason = action["reason"].as_str();
+    let why = reason.map_or_else(String::new, |reason| format!(": {reason:?}"));
+    let (at, what, subject) = (text("at"), text("action"), text("subject"));
+    escape(&format!("{at}  {what}  {subject}  by {who}{why}")).into_owned()
+}
+
 fn answer(
     path: &str,
     answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
@@ -81,5 +132,5 @@ fn answer(
         .as_str()
         .or(body["title"].as_str())
         .unwrap_or("no reason given");
-    anyhow::bail!("{path}: {status}: {detail}")
+    anyhow::bail!("{}: {status}: {}", escape(path), escape(detail))
 }

@@ -1,9 +1,12 @@
 //! `wasmart saga`: what is under way, what is stuck and why, and what a person can do about it.
 
+use std::borrow::Cow;
+
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use wasmart_printable::escape;
 
-use crate::operator::Shop;
+use crate::operator::{Shop, action, actor, with_reason};
 
 const BASE: &str = "/internal/orders/sagas";
 
@@ -33,12 +36,15 @@ enum Command {
     Redrive {
         /// The order's id
         id: String,
+        /// Why, for the record
+        #[arg(long)]
+        reason: Option<String>,
     },
     /// Turn a saga round: refund, release, cancel
     Compensate {
         /// The order's id
         id: String,
-        /// Why, for the log
+        /// Why, for the record
         #[arg(long)]
         reason: String,
         /// Only say what it would do
@@ -51,18 +57,14 @@ impl Saga {
     pub fn run(self) -> anyhow::Result<()> {
         match self.command {
             Command::List { stuck } => {
-                let list = self.shop.get(&format!("{BASE}?stuck={stuck}"))?;
-                let sagas = list["data"].as_array().cloned().unwrap_or_default();
+                let sagas = self.shop.list(&format!("{BASE}?stuck={stuck}"))?;
                 sagas.iter().for_each(line);
                 println!("{} sagas", sagas.len());
             }
             Command::Show { id } => show(&self.shop.get(&format!("{BASE}/{id}"))?),
-            Command::Redrive { id } => {
-                show(
-                    &self
-                        .shop
-                        .post(&format!("{BASE}/{id}/redrive"), &json!({}))?,
-                );
+            Command::Redrive { id, reason } => {
+                let path = with_reason(format!("{BASE}/{id}/redrive"), reason.as_deref());
+                show(&self.shop.post(&path, &json!({}))?);
             }
             Command::Compensate {
                 id,
@@ -95,7 +97,7 @@ fn line(saga: &Value) {
         text(&saga["state"]),
         saga["reason"]
             .as_str()
-            .map(|reason| format!(" ({reason})"))
+            .map(|reason| format!(" ({})", escape(reason)))
             .unwrap_or_default(),
         text(&saga["since"]),
         if waits.is_empty() {
@@ -117,10 +119,14 @@ fn show(detail: &Value) {
     for event in list(&detail["history"]) {
         let (from, to) = (text(&event["from"]), text(&event["to"]));
         println!(
-            "  {}  {from} → {to}  {}",
+            "  {}  {from} → {to}  {}  by {}",
             text(&event["at"]),
-            text(&event["event"])
+            text(&event["event"]),
+            actor(&event["actor"])
         );
+    }
+    for done in list(&detail["actions"]) {
+        println!("  {}", action(done));
     }
     if detail["undo"]["possible"] == false {
         println!("an undo is not possible any more");
@@ -128,8 +134,8 @@ fn show(detail: &Value) {
     }
     let steps: Vec<String> = list(&detail["undo"]["steps"])
         .map(|step| match step["command"].as_str() {
-            Some(command) => format!("{} (sends {command})", text(&step["state"])),
-            None => text(&step["state"]).to_owned(),
+            Some(command) => format!("{} (sends {})", text(&step["state"]), escape(command)),
+            None => text(&step["state"]).into_owned(),
         })
         .collect();
     let steps = if steps.is_empty() {
@@ -144,6 +150,6 @@ fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or("-")
+fn text(value: &Value) -> Cow<'_, str> {
+    escape(value.as_str().unwrap_or("-"))
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
+use wasmart_contracts::signature::ChannelKeys;
 use wasmart_host::{Host, Redis};
 use wasmart_tokens::config;
 
@@ -31,7 +32,8 @@ pub struct Up {
     #[arg(long, default_value = "127.0.0.1:3000")]
     listen: SocketAddr,
 
-    /// A Redis server for the channels; without, they are delivered inside this process
+    /// A Redis server for the channels (redis[s]://[user:password@]host:port); without, they are delivered inside this process.
+    /// Others on this machine see what a command is started with: a password is better in SPIN_VARIABLE_REDIS_URL
     #[arg(long, value_name = "URL")]
     redis: Option<String>,
 
@@ -60,7 +62,11 @@ fn check_variables(value: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
     };
     let trusted = value("trusted_issuers").and_then(|text| config::trusted_issuers(&text).err());
     let providers = value("providers").and_then(|text| config::providers(&text).err());
-    [keys, trusted, providers].into_iter().flatten().collect()
+    let channels = value("channel_keys").and_then(|text| ChannelKeys::parse(&text).err());
+    [keys, trusted, providers, channels]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn name_and_value(text: &str) -> Result<(String, String), String> {

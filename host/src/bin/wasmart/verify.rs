@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use wasmart_printable::escape;
 
 /// Between two readings: longer than any message is under way.
 const APART: Duration = Duration::from_secs(2);
@@ -23,7 +24,7 @@ impl Verify {
         let mut last = None;
         for fault in &faults {
             if last != Some(fault.rule) {
-                println!("BROKEN: {}\n        {}", fault.rule, fault.row);
+                println!("BROKEN: {}\n        {}", fault.rule, escape(&fault.row));
                 last = Some(fault.rule);
             }
         }

@@ -1,17 +1,20 @@
 //! The whole shop, on a free port with folders of its own.
 
 use crate::harness::actor::Actor;
+use crate::harness::answer::Answer;
 use crate::harness::books::Books;
 use crate::harness::logs;
 use crate::harness::redis::RedisServer;
 use crate::harness::running::{Running, Setting, on_spin};
 use crate::harness::wait::eventually;
 use crate::harness::workspace;
+use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
+use wasmart_contracts::signature::ChannelKeys;
 use wasmart_host::CallHook;
 
 /// The first administrator of every shop here.
@@ -88,8 +91,13 @@ impl App {
 
     /// Starts a shop whose channels are those of a real Redis; `None` where there is no Redis.
     pub async fn start_on_redis(test: &str) -> Option<App> {
+        App::start_on_redis_with(test, &[]).await
+    }
+
+    /// As [`App::start_on_redis`], with other values for some of the variables.
+    pub async fn start_on_redis_with(test: &str, variables: &[(&str, &str)]) -> Option<App> {
         let redis = RedisServer::start(test)?;
-        Some(App::begin(Some(redis), &[], None, None).await)
+        Some(App::begin(Some(redis), variables, None, None).await)
     }
 
     /// As [`App::start`], from another manifest and with somebody who interferes. Not on Spin.
@@ -224,8 +232,25 @@ impl App {
         self.redis.as_mut().expect("the channels are on Redis")
     }
 
-    /// Publishes a message as if a component had.
+    /// Gives a variable another value; it counts after a restart.
+    pub fn set_variable(&mut self, name: &str, value: &str) {
+        let variables = &mut self.setting.variables;
+        variables.retain(|(known, _)| known != name);
+        variables.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Publishes a message as if a component had: signed, where the shop signs.
     pub async fn publish(&self, channel: &str, message: impl Into<Vec<u8>>) {
+        let message = message.into();
+        let signed = match &self.setting.channel_keys() {
+            Some(keys) => sign(keys, channel, &message),
+            None => message,
+        };
+        self.publish_as_it_is(channel, signed).await;
+    }
+
+    /// Publishes a message as somebody who has only found Redis.
+    pub async fn publish_as_it_is(&self, channel: &str, message: impl Into<Vec<u8>>) {
         let running = self.running.as_ref().expect("the shop runs");
         let sent = running.publish(channel, message.into()).await;
         sent.unwrap_or_else(|error| panic!("{channel}: {error}"));
@@ -237,6 +262,14 @@ impl App {
         let tick = nobody.request("POST", &format!("/internal/{service}/tick"));
         let tick = tick.header("x-internal-secret", workspace::keys().internal_secret());
         nobody.send(tick).await.expect(204);
+    }
+
+    /// Asks on an internal path, with the shared secret: what an operator's command does.
+    pub async fn operate(&self, method: &str, path: &str, body: &serde_json::Value) -> Answer {
+        let nobody = self.anonymous();
+        let request = nobody.request(method, path).json(body);
+        let request = request.header("x-internal-secret", workspace::keys().internal_secret());
+        nobody.send(request).await
     }
 
     /// Tells [`App::finish`] that so many more messages will have been set aside.
@@ -262,10 +295,24 @@ impl App {
     }
 }
 
+/// Signs each event of a message; what is no event, and what is no message, stays as it is.
+pub fn sign(keys: &ChannelKeys, channel: &str, message: &[u8]) -> Vec<u8> {
+    let Ok(mut elements) = serde_json::from_slice::<Vec<Value>>(message) else {
+        return message.to_vec();
+    };
+    for element in &mut elements {
+        if let Value::Object(event) = element {
+            keys.sign(channel, event);
+        }
+    }
+    Value::Array(elements).to_string().into_bytes()
+}
+
 /// Values for all variables of `spin.toml` that need one; `others` come on top.
 fn all_variables(others: &[(&str, &str)]) -> Vec<(String, String)> {
     let keys = workspace::keys();
     logs::secret(keys.internal_secret());
+    logs::secret(keys.channel_keys());
     let mut variables: Vec<(&str, &str)> = keys.variables().to_vec();
     variables.extend([
         ("admin_email", ADMIN.0),

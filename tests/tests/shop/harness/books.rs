@@ -72,6 +72,26 @@ impl Books {
 
     /// How many rows each table has: what must stay the same when a request is refused.
     pub fn counts(&self) -> Vec<(String, i64)> {
+        let count = |table: String| {
+            let rows = self.number(&format!("SELECT count(*) FROM {table}"));
+            (table, rows)
+        };
+        self.tables().into_iter().map(count).collect()
+    }
+
+    /// All that each table holds, a row a line.
+    pub fn contents(&self) -> Vec<(String, String)> {
+        let content = |table: String| {
+            let mut rows = self.rows(&format!("SELECT * FROM {table}"));
+            rows.sort();
+            let text = rows.iter().map(|row| format!("{row}\n")).collect();
+            (table, text)
+        };
+        self.tables().into_iter().map(content).collect()
+    }
+
+    /// The tables of all services, as `orders.order_lines`.
+    fn tables(&self) -> Vec<String> {
         let services = self.0.as_ref().map(Shop::services).unwrap_or_default();
         let tables = services.iter().flat_map(|service| {
             let sql = format!("SELECT name FROM {service}.sqlite_master WHERE type = 'table'");
@@ -79,11 +99,7 @@ impl Books {
             let own = names.filter(|table| !table.starts_with("sqlite_"));
             own.map(move |table| format!("{service}.{table}"))
         });
-        let count = |table: String| {
-            let rows = self.number(&format!("SELECT count(*) FROM {table}"));
-            (table, rows)
-        };
-        tables.map(count).collect()
+        tables.collect()
     }
 
     fn ask<T>(&self, question: impl Fn(&Shop) -> Result<Vec<T>, VerifyError>) -> Vec<T> {

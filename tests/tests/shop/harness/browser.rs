@@ -2,7 +2,7 @@
 
 use crate::harness::answer::Answer;
 use crate::harness::app::Address;
-use reqwest::{Client, redirect};
+use reqwest::{Client, Method, redirect};
 
 /// Somebody who signs in by clicking.
 #[derive(Clone)]
@@ -44,6 +44,14 @@ impl Browser {
         answer
     }
 
+    /// Sends another method, with all cookies, and keeps nothing of the answer.
+    pub async fn ask(&self, method: &str, path: &str) -> Answer {
+        let method = Method::from_bytes(method.as_bytes()).expect("a method");
+        let url = format!("{}{path}", self.shop.url());
+        let request = self.client.request(method, url);
+        receive(request.header("cookie", self.cookies.join("; ")), path).await
+    }
+
     /// Opens a page elsewhere, and gives where that sends the browser: path and query.
     pub async fn sent_on_from(&self, url: &str) -> String {
         let answer = receive(self.client.get(url), url).await.expect(302);
@@ -58,7 +66,7 @@ async fn receive(request: reqwest::RequestBuilder, asked: &str) -> Answer {
     let response = request.send().await.expect("an answer");
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     Answer {
-        asked: format!("GET {asked}"),
+        asked: asked.to_owned(),
         status,
         headers,
         body: response.text().await.expect("a whole answer"),

@@ -11,11 +11,13 @@ pub mod issuer;
 pub mod logs;
 pub mod process;
 pub mod redis;
+pub mod routes;
 pub mod running;
 pub mod sabotage;
 mod spin;
 pub mod surgery;
 pub mod wait;
+pub mod wire;
 pub mod workspace;
 
 pub use actor::Actor;

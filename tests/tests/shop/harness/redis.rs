@@ -16,6 +16,7 @@ const START: Duration = Duration::from_secs(10);
 pub struct RedisServer {
     port: u16,
     process: Child,
+    options: Vec<String>,
 }
 
 impl RedisServer {
@@ -24,6 +25,11 @@ impl RedisServer {
     /// # Panics
     /// Where there is none and `CI` is `true`: then nothing may go untested.
     pub fn start(test: &str) -> Option<RedisServer> {
+        RedisServer::start_with(test, &[])
+    }
+
+    /// As [`RedisServer::start`], with more options.
+    pub fn start_with(test: &str, options: &[&str]) -> Option<RedisServer> {
         if !Path::new(PROGRAM).exists() {
             assert_ne!(
                 std::env::var("CI").as_deref(),
@@ -34,7 +40,7 @@ impl RedisServer {
             return None;
         }
         // Between the look for a port and its use somebody else may take it.
-        let started = (0..5).find_map(|_| RedisServer::try_start(free_port()));
+        let started = (0..5).find_map(|_| RedisServer::try_start(free_port(), options));
         Some(started.expect("redis-server starts"))
     }
 
@@ -51,7 +57,9 @@ impl RedisServer {
 
     /// Starts it again on its port, empty, after [`RedisServer::stop`].
     pub fn start_again(&mut self) {
-        let again = RedisServer::try_start(self.port).expect("its port is still free");
+        let options: Vec<&str> = self.options.iter().map(String::as_str).collect();
+        let again = RedisServer::try_start(self.port, &options);
+        let again = again.expect("its port is still free");
         // The old one has ended already.
         *self = again;
     }
@@ -66,14 +74,20 @@ impl RedisServer {
         signal(self.process.id(), "CONT");
     }
 
-    fn try_start(port: u16) -> Option<RedisServer> {
+    fn try_start(port: u16, options: &[&str]) -> Option<RedisServer> {
         let process = Command::new(PROGRAM)
             .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
             .args(["--save", "", "--appendonly", "no"])
+            .args(options)
             .stdout(Stdio::null())
             .spawn()
             .expect("redis-server runs");
-        let mut server = RedisServer { port, process };
+        let options = options.iter().map(|option| (*option).to_owned()).collect();
+        let mut server = RedisServer {
+            port,
+            process,
+            options,
+        };
         let begun = Instant::now();
         while begun.elapsed() < START {
             if !matches!(server.process.try_wait(), Ok(None)) {
@@ -128,16 +142,36 @@ pub fn subscribers(url: &str, channel: &str) -> io::Result<u64> {
     count.ok_or_else(|| io::Error::other(lines.concat()))
 }
 
+/// Whether a user may give a command, as an administrator hears it from the server (`ACL DRYRUN`).
+///
+/// # Errors
+/// When the server can't be reached.
+pub fn may(url: &str, login: (&str, &str), user: &str, command: &[&str]) -> io::Result<bool> {
+    let words: Vec<&[u8]> = [b"ACL".as_slice(), b"DRYRUN", user.as_bytes()]
+        .into_iter()
+        .chain(command.iter().map(|word| word.as_bytes()))
+        .collect();
+    let auth: [&[u8]; 3] = [b"AUTH", login.0.as_bytes(), login.1.as_bytes()];
+    let mut stream = TcpStream::connect(url.trim_start_matches("redis://"))?;
+    stream.write_all(&encoded(&auth))?;
+    stream.write_all(&encoded(&words))?;
+    let mut answers = BufReader::new(stream).lines();
+    let mut next = || {
+        answers
+            .next()
+            .unwrap_or_else(|| Err(io::Error::other("no answer")))
+    };
+    let (logged_in, answer) = (next()?, next()?);
+    if logged_in != "+OK" || answer.starts_with('-') {
+        return Err(io::Error::other(format!("{logged_in} {answer}")));
+    }
+    Ok(answer == "+OK")
+}
+
 /// One command, and so many lines of its answer (RESP 2): not worth a library.
 fn ask(url: &str, words: &[&[u8]], lines: usize) -> io::Result<Vec<String>> {
     let mut stream = TcpStream::connect(url.trim_start_matches("redis://"))?;
-    let mut command = format!("*{}\r\n", words.len()).into_bytes();
-    for word in words {
-        command.extend(format!("${}\r\n", word.len()).bytes());
-        command.extend(*word);
-        command.extend(b"\r\n");
-    }
-    stream.write_all(&command)?;
+    stream.write_all(&encoded(words))?;
     let mut reader = BufReader::new(stream);
     let mut answer = Vec::new();
     for _ in 0..lines {
@@ -149,4 +183,14 @@ fn ask(url: &str, words: &[&[u8]], lines: usize) -> io::Result<Vec<String>> {
         answer.push(line);
     }
     Ok(answer)
+}
+
+fn encoded(words: &[&[u8]]) -> Vec<u8> {
+    let mut command = format!("*{}\r\n", words.len()).into_bytes();
+    for word in words {
+        command.extend(format!("${}\r\n", word.len()).bytes());
+        command.extend(*word);
+        command.extend(b"\r\n");
+    }
+    command
 }

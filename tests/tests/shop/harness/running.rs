@@ -6,6 +6,7 @@ use crate::harness::workspace::{self, Lock};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use wasmart_contracts::signature::ChannelKeys;
 use wasmart_host::{CallHook, Host, Redis};
 
 /// Whether the tests run on Spin.
@@ -32,6 +33,14 @@ impl Setting {
     pub fn manifest(&self) -> PathBuf {
         let usual = || workspace::root().join("spin.toml");
         self.manifest.clone().unwrap_or_else(usual)
+    }
+
+    /// What the shop signs its messages with.
+    pub fn channel_keys(&self) -> Option<ChannelKeys> {
+        let mut variables = self.variables.iter();
+        let text = variables.find(|(name, _)| name == "channel_keys");
+        let text = text.map(|(_, value)| value.as_str()).unwrap_or_default();
+        ChannelKeys::parse(text).unwrap_or_else(|error| panic!("{error}"))
     }
 }
 

@@ -24,11 +24,15 @@ struct Shop {
 
 impl Shop {
     async fn start(test: &str) -> Option<Shop> {
+        Shop::start_with(test, &[]).await
+    }
+
+    async fn start_with(test: &str, options: &[&str]) -> Option<Shop> {
         let redis = RedisServer::start(test)?;
         let folder = tempfile::tempdir().expect("a temporary folder");
         let url = redis.url();
-        let options = ["--redis", &url, "--variable", "synchronous=NORMAL"];
-        let process = Process::start_with(folder.path(), &options);
+        let usual = ["--redis", &url, "--variable", "synchronous=NORMAL"];
+        let process = Process::start_with(folder.path(), &[&usual, options].concat());
         let admin = Actor::log_in(process.address(), ADMIN.0, ADMIN.1).await;
         let tea = admin.sell("Tea", 100, 50).await;
         let ann = Actor::register(process.address(), "ann@example.com").await;

@@ -56,9 +56,25 @@ async fn a_stuck_saga_is_listed_explained_and_set_in_motion() {
     shop.redis.start_again();
     shop.until_it_listens().await;
     assert_eq!(shop.ann.read_order(&stuck).await["status"], "pending");
+    let redrive = [
+        "saga",
+        "redrive",
+        &stuck,
+        "--reason",
+        "Redis is back & well",
+    ];
     says(
-        &shop.run(&["saga", "redrive", &stuck]),
-        &[&stuck, "history:"],
+        &shop.run(&redrive),
+        &[
+            &stuck,
+            "history:",
+            "confirmed  by customer",
+            "saga.redriven",
+        ],
+    );
+    says(
+        &shop.run(&["saga", "show", &stuck]),
+        &["by operator: \"Redis is back & well\""],
     );
     shop.ann.wait_for(&stuck, "paid").await;
     says(&shop.run(&["saga", "list", "--stuck"]), &["0 sagas"]);

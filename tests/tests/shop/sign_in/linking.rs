@@ -121,3 +121,35 @@ async fn of_two_first_sign_ins_at_once_one_makes_the_account() {
     assert_eq!(identities, 1);
     setting.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn claims_that_no_field_could_hold_are_left_out_and_the_sign_in_succeeds() {
+    let setting = Setting::start().await;
+    for (number, (email, username)) in [
+        ("a\u{200B}nn@example.com", "ann\u{202E}"),
+        ("<ann@example.com>", "ann\u{200D}"),
+        ("ann@exa mple.com", "\u{3164}\u{3164}\u{3164}"),
+        (
+            "ann@[127.0.0.1]",
+            "z\u{335}\u{335}\u{335}\u{335}\u{335}\u{335}\u{335}\u{335}\u{335}",
+        ),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let person = json!({
+            "sub": format!("c-{number}"), "email": email, "email_verified": true,
+            "preferred_username": username,
+        });
+        setting.issuer.set().person = person;
+        let somebody = setting.signed_in().await;
+        let profile = somebody.get("/users/me").await.expect(200).json();
+        assert_eq!(profile["email"], json!(null), "{email:?}");
+        assert_eq!(profile.get("username"), None, "{username:?}");
+    }
+    // What is only another spelling leads to the account that has it.
+    let ann = Actor::register(setting.app.address(), "jos\u{E9}@example.com").await;
+    setting.person("c-9", "JOSE\u{301}@example.com", true);
+    assert_eq!(setting.signed_in().await.id, ann.id);
+    setting.finish().await;
+}

@@ -63,7 +63,10 @@ impl Template {
     pub async fn open(&self, rules: Arc<dyn Rules>, manifest: Option<PathBuf>) -> Shop {
         let copy = folder();
         copy_files(&databases(self.folder.path()), &databases(copy.path()));
-        copy_tokens(&self.folder.path().join("state"), &copy.path().join("state"));
+        copy_tokens(
+            &self.folder.path().join("state"),
+            &copy.path().join("state"),
+        );
         Shop::start_in(copy, 1, rules, manifest).await
     }
 }

@@ -30,6 +30,10 @@ async fn handle(request: Request) -> Response<BoxBody> {
         .map_or("", |(_, operation)| operation)
         .to_owned();
     let answer = match operation.as_str() {
+        "big" => {
+            let bytes = query["bytes"].parse().expect("a number");
+            return Response::new(box_body(FullBody::new(Bytes::from(vec![b'x'; bytes]))));
+        }
         "empty" => return Response::new(box_body(EmptyBody::new())),
         "stream" => return Response::new(stream()),
         "served" => Ok(json!(served)),
