@@ -77,7 +77,7 @@ async fn is_whole(db: &Db) -> Result<bool, Problem> {
 
 /// Forgets what was told. What a crash leaves to be told, the next tick tells.
 async fn tell_all_again() -> Result<(), Problem> {
-    eprintln!("the key-value store has lost what it was told; it is told again");
+    wasmart_service::log!("the key-value store has lost what it was told; it is told again");
     let store = open_default().await?;
     store.delete(TOLD).await.map_err(unavailable)?;
     let tx = Db::open(&SERVICE).await?.begin().await?;

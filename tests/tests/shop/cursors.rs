@@ -36,8 +36,9 @@ async fn lists<'a>(
         let forgotten = json!({"email": customer.email});
         app.anonymous().post(path, &forgotten).await.expect(202);
     }
-    for _ in 0..2 {
-        app.publish("payments", "not an event").await;
+    for id in ["half an event", "half another"] {
+        let half = json!([{"id": id}]).to_string();
+        app.publish("payments", half).await;
     }
     app.expect_dead_letters(2);
     app.tick("auth").await;

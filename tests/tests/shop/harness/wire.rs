@@ -24,13 +24,34 @@ impl Wire {
 
     /// Sends a request and gives the status and the body of the answer.
     pub fn ask(&mut self, method: &str, path: &str, fields: &[&str], body: &[u8]) -> (u16, String) {
+        self.send_head(method, path, fields);
+        self.stream.get_mut().write_all(body).expect("a body");
+        self.answer()
+    }
+
+    /// As [`Wire::ask`], but the body is sent only when the server asks for it (`Expect: 100-continue`).
+    pub fn ask_first(
+        &mut self,
+        method: &str,
+        path: &str,
+        fields: &[&str],
+        body: &[u8],
+    ) -> (u16, String) {
+        self.send_head(method, path, fields);
+        let first = self.answer();
+        if first.0 != 100 {
+            return first;
+        }
+        self.stream.get_mut().write_all(body).expect("a body");
+        self.answer()
+    }
+
+    fn send_head(&mut self, method: &str, path: &str, fields: &[&str]) {
         let fields: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
         let host = &self.host;
         let head = format!("{method} /api/v1{path} HTTP/1.1\r\nhost: {host}\r\n{fields}\r\n");
         let stream = self.stream.get_mut();
         stream.write_all(head.as_bytes()).expect("a head");
-        stream.write_all(body).expect("a body");
-        self.answer()
     }
 
     fn answer(&mut self) -> (u16, String) {
