@@ -1,5 +1,5 @@
-//! The shop's files are for their owner alone: no other user of the machine reads a token, a password's hash or an
-//! email out of them. New files are made so, old ones are mended at the start.
+//! File modes: no other user of the machine may read tokens, password hashes or emails. New files get the right modes,
+//! and the start corrects those of old files.
 
 use crate::harness::actor::PLENTY;
 use crate::harness::app::Address;
@@ -12,7 +12,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A folder and all that is in it, links left out: they have no mode of their own.
+/// A folder and everything in it, except links, which have no mode of their own.
 fn all(folder: &Path) -> Vec<PathBuf> {
     let mut found = vec![folder.to_owned()];
     for entry in std::fs::read_dir(folder).expect("a folder") {
@@ -32,7 +32,7 @@ fn mode(path: &Path) -> u32 {
     found.permissions().mode() & 0o777
 }
 
-/// What others may do something with.
+/// What has a wrong mode.
 fn open_to_others(folder: &Path) -> Vec<String> {
     let found = all(folder).into_iter().map(|path| {
         let right = if path.is_dir() { 0o700 } else { 0o600 };
@@ -41,7 +41,7 @@ fn open_to_others(folder: &Path) -> Vec<String> {
     found.flatten().collect()
 }
 
-/// As an earlier version left it.
+/// Gives everything the modes that an earlier version used.
 fn open_to_all(folder: &Path) {
     for path in all(folder) {
         let mode = if path.is_dir() { 0o755 } else { 0o644 };
