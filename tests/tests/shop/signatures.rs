@@ -21,16 +21,26 @@ on_both_channels!(
 const OLD: &str = "old:an-old-secret-0123456789-0123456789";
 const NEW: &str = "new:a-new-secret-0123456789-01234567890";
 
-/// Each channel with how many listen.
-const CHANNELS: [(&str, usize); 7] = [
-    ("stock_changes", 1),
-    ("stock_changes_status", 1),
-    ("payments", 1),
-    ("payments_status", 1),
-    ("notifications", 1),
-    ("accounts", 4),
-    ("acks", 3),
+/// Each channel with those who listen.
+const CHANNELS: [(&str, &[&str]); 7] = [
+    ("stock_changes", &["stock"]),
+    ("stock_changes_status", &["orders"]),
+    ("payments", &["billing"]),
+    ("payments_status", &["orders"]),
+    ("notifications", &["notifications"]),
+    ("accounts", &["users", "billing", "orders", "notifications"]),
+    ("acks", &["auth", "billing", "orders"]),
 ];
+
+/// Whether somebody listens to both. They are not told on which a message came; who carries a signed event from one to
+/// the other has only repeated it.
+fn share_a_listener(one: &str, other: &str) -> bool {
+    let listeners = |wanted: &str| CHANNELS.iter().find(|(channel, _)| *channel == wanted);
+    let (Some((_, one)), Some((_, other))) = (listeners(one), listeners(other)) else {
+        return false;
+    };
+    one.iter().any(|listener| other.contains(listener))
+}
 
 fn event(source: &str, kind: &str, subject: &str, data: Value) -> Value {
     static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -158,7 +168,9 @@ fn forgeries(channel: &str, event: &Value) -> Vec<Value> {
     // Moved to another channel, with its name and without.
     for (other, _) in CHANNELS.iter().filter(|(other, _)| *other != channel) {
         let mut moved = signed(&ours, other, event);
-        forged.push(moved.clone().into());
+        if !share_a_listener(channel, other) {
+            forged.push(moved.clone().into());
+        }
         moved.insert(CHANNEL.into(), json!(channel));
         forged.push(moved.into());
     }
@@ -191,8 +203,8 @@ async fn pass(app: &App) {
     for (channel, listeners) in CHANNELS {
         let marker = event("/tests", "marker", "none", json!({}));
         app.publish(channel, json!([marker]).to_string()).await;
-        app.expect_dead_letters(listeners);
-        expected += listeners;
+        app.expect_dead_letters(listeners.len());
+        expected += listeners.len();
     }
     eventually("the markers", async || {
         let dead = app.books().dead_letters();
