@@ -55,7 +55,8 @@ impl Answer {
         }
     }
 
-    /// Its body is what a GET shows now, so it has an `ETag`. Given again, it has none: by then it may be history.
+    /// Adds an `ETag`, because the body is what a GET shows now. When the answer is given again it has no tag: the
+    /// resource may have changed since.
     pub fn tagged(self) -> Answer {
         Answer {
             is_current: true,
