@@ -24,7 +24,8 @@ const FILL: &str = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FRO
         'specversion', '1.0', 'id', printf('01900000-0000-7000-8000-%012d', n),
         'source', '/orders', 'type', 'order.created', 'time', '2026-01-01T00:00:00Z',
         'dataschema', 'wasmart:saga/messages@1.0.0', 'data', json_object(
-            'user_id', printf('%s-%d', ?2, n % 4), 'order_id', printf('01900000-0000-7000-a000-%012d', n), 'number', n, 'total', NULL,
+            'user_id', printf('%s-%d', ?2, n % 4),
+            'order_id', printf('01900000-0000-7000-a000-%012d', n), 'number', n, 'total', NULL,
             'currency', 'EUR', 'reason', NULL)), 0, 3, n FROM n";
 
 #[tokio::test(flavor = "multi_thread")]
