@@ -308,7 +308,7 @@ impl HostBuilder {
 fn read_env_file(path: &Path) -> Result<HashMap<String, String>, String> {
     match std::fs::read_to_string(path) {
         Ok(text) => {
-            // Secrets may be in it. It is the operator's file, and left as it is.
+            // It may contain secrets, but it is the operator's file: only warn.
             private_files::warn_if_open(path);
             parse_env_file(&text).map_err(|error| format!("{}: {error}", path.display()))
         }

@@ -1,9 +1,9 @@
-//! The application's data is for the owner of this process alone: folders 0700, files 0600, from before SQLite
-//! opens them. SQLite gives `-wal`, `-shm` and `-journal` the mode of their database.
+//! Only the owner of this process may read the application's data: folders have mode 0700 and files 0600 before SQLite
+//! opens them. SQLite gives `-wal`, `-shm` and `-journal` files the mode of their database.
 //!
-//! Which folders are the application's: the state folder, and each folder of a database or store that the
-//! configuration names by a path below its starting point. A folder that an absolute path names may hold other
-//! things; its mode is the operator's, and the files in it that are the application's are closed all the same.
+//! The application's folders are the state folder, and each folder of a database or store that the configuration names
+//! by a path below its starting point. A folder that is named by an absolute path may hold other things, so its mode is
+//! left to the operator. The application's files in it are closed all the same.
 
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -17,8 +17,7 @@ use crate::runtime_config::{Folders, RuntimeConfig};
 /// What SQLite puts beside a database.
 const BESIDE: [&str; 4] = ["", "-wal", "-shm", "-journal"];
 
-/// Mends what is there from earlier runs. What can't be mended is told, and is no reason not to serve: on some
-/// volumes modes can't be changed.
+/// Closes what earlier runs have left open to others. Failure is only logged: on some volumes modes can't be changed.
 pub(crate) fn mend(config: &RuntimeConfig, folders: &Folders<'_>, beside: Option<&Path>) {
     if !holds_more(folders.state) {
         report(folders.state, close_all(folders.state));
@@ -39,7 +38,7 @@ pub(crate) fn mend(config: &RuntimeConfig, folders: &Folders<'_>, beside: Option
     }
 }
 
-/// Makes the folder and the file where there are none, so that SQLite finds them with their modes.
+/// Creates the folder and an empty file if they don't exist, so that SQLite finds them with the right modes.
 pub(crate) fn prepare(file: &Path) -> io::Result<()> {
     match file.parent() {
         Some(folder) if folder != Path::new("") => create_folder(folder)?,
@@ -54,7 +53,7 @@ fn with(file: &Path, end: &str) -> PathBuf {
     name.into()
 }
 
-/// Whether a folder is named by a path that goes down from `start`, and so was named for the application.
+/// Whether a folder lies below `start`.
 fn is_below(folder: &Path, start: &Path) -> bool {
     let rest = match start.as_os_str().is_empty() {
         true => Some(folder).filter(|folder| folder.is_relative()),
@@ -66,7 +65,7 @@ fn is_below(folder: &Path, start: &Path) -> bool {
     })
 }
 
-/// Says what others on this machine may still read.
+/// Logs what others on this machine may still read.
 fn report(path: &Path, closed: io::Result<()>) {
     match closed {
         Ok(()) => warn_if_open(path),
@@ -74,7 +73,7 @@ fn report(path: &Path, closed: io::Result<()>) {
     }
 }
 
-/// As [`report`], of a file that is not ours to change. Through a link, too.
+/// Logs a warning if others may read a file, also through a link.
 pub(crate) fn warn_if_open(path: &Path) {
     let is_open = |found: std::fs::Metadata| found.permissions().mode() & 0o077 != 0;
     if path.metadata().is_ok_and(is_open) {

@@ -140,8 +140,8 @@ fn key_folder() -> PathBuf {
     data_folder().join("keys")
 }
 
-/// Nobody else on this machine reads the shop's data: neither what is there, nor what this process and the host
-/// that it starts will write. The embedded host sees to that by itself; Spin makes its files with the usual modes.
+/// Keeps the shop's data from other users of this machine: what is there, and what this process and the host that it
+/// starts will write. The embedded host does so by itself, but Spin creates its files with the usual modes.
 fn keep_private(data: &Path) -> std::io::Result<()> {
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     wasmart_private::create_folder(data)?;

@@ -1,5 +1,6 @@
--- What the key-value store has been told is told once more and then sealed: the store has the same mark as this row.
--- A store with another mark, or none, has lost something (src/told.rs). Empty: it is being told everything.
+-- Revocations are written to the key-value store, written once more, and then sealed: the store gets the same mark as
+-- this row. A store with another mark, or none, has lost something (src/told.rs). The mark is empty while everything is
+-- being written again.
 CREATE TABLE told (
     id   INTEGER PRIMARY KEY CHECK (id = 1),
     mark TEXT NOT NULL

@@ -32,8 +32,8 @@ pub async fn check(caller: Caller) -> Result<Response, Problem> {
     Ok(response)
 }
 
-/// Email and username of the account. Our own tokens say them. What another issuer says of its user is nobody's
-/// business here: it may be what somebody else is called.
+/// The account's email and username. Our own tokens contain them. The names in another issuer's token are never passed
+/// on: they may be those of a different person here.
 async fn names(caller: &Caller) -> Result<(String, String), Problem> {
     let said = (caller.email.clone(), caller.username.clone());
     let (email, username) = match said {

@@ -163,7 +163,7 @@ async fn apply(db: &Db) -> Result<(), Problem> {
     }
 }
 
-/// What is to be told of one identity.
+/// What the guards must know about one identity.
 pub struct Telling {
     issuer: String,
     subject: String,
@@ -200,7 +200,7 @@ async fn tell_of(store: &Store, telling: &Telling) -> Result<(), Problem> {
     store.set(key, who).await.map_err(unavailable)
 }
 
-/// Tells the guards of these; safe to repeat.
+/// Writes these to the store, where the guards look. Safe to repeat.
 pub async fn tell(store: &Store, accounts: &[Telling]) -> Result<(), Problem> {
     for telling in accounts {
         tell_of(store, telling).await?;
@@ -208,7 +208,7 @@ pub async fn tell(store: &Store, accounts: &[Telling]) -> Result<(), Problem> {
     Ok(())
 }
 
-/// What has been told but not sealed (`told`), a bounded number.
+/// Identities that are in the store but not sealed (see `told`), a bounded number.
 pub async fn unsealed(db: &Db) -> Result<Vec<Telling>, DbError> {
     let told = "identities.told = identities.changes";
     select(
@@ -218,7 +218,7 @@ pub async fn unsealed(db: &Db) -> Result<Vec<Telling>, DbError> {
     .await
 }
 
-/// Notes that these are sealed; one that has changed meanwhile is to be told again, for the reason given in `apply`.
+/// Records that these are sealed. One that has changed meanwhile is written again, for the reason given in `apply`.
 pub async fn seal(tx: &Tx, accounts: &[Telling]) -> Result<(), DbError> {
     for telling in accounts {
         tx.execute(
@@ -232,7 +232,7 @@ pub async fn seal(tx: &Tx, accounts: &[Telling]) -> Result<(), DbError> {
     Ok(())
 }
 
-/// What was told is to be told again.
+/// Marks every identity as not written.
 pub async fn untell(tx: &Tx) -> Result<(), DbError> {
     tx.execute("UPDATE identities SET told = 0, sealed = 0", &[])
         .await

@@ -155,7 +155,7 @@ async fn discover(issuer: &str) -> Result<Found, String> {
         }
     }
     let jwks = outbound::get(&metadata.jwks_uri).await?;
-    // A set without any key is an answer, too: everything has been withdrawn.
+    // An empty set is a valid answer: the issuer has withdrawn all its keys.
     parse_published(&jwks.to_string())?;
     Ok(Found { jwks, metadata })
 }

@@ -103,7 +103,7 @@ fn ids(tokens: &[Revoked]) -> String {
     json!(ids).to_string()
 }
 
-/// Makes revocations known to the guards; safe to repeat.
+/// Writes revocations to the store, where the guards look. Safe to repeat.
 pub async fn tell(store: &Store, tokens: &[Revoked]) -> Result<(), Problem> {
     for token in tokens {
         let entry = json!({ "exp": token.expires_at / 1000 }).to_string();
@@ -120,7 +120,7 @@ pub async fn tell(store: &Store, tokens: &[Revoked]) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Revoked tokens that have been told but not sealed (`told`), a bounded number.
+/// Revoked tokens that are in the store but not sealed (see `told`), a bounded number.
 pub async fn unsealed(db: &Db) -> Result<Vec<Revoked>, DbError> {
     let sql = "SELECT jti, token_hash, expires_at FROM access_tokens
          WHERE revoked_at IS NOT NULL AND sealed_at IS NULL AND applied_at IS NOT NULL LIMIT ?";
@@ -131,7 +131,7 @@ pub async fn unsealed(db: &Db) -> Result<Vec<Revoked>, DbError> {
         .collect()
 }
 
-/// Notes that these are sealed.
+/// Records that these are sealed.
 pub async fn seal(tx: &Tx, tokens: &[Revoked]) -> Result<(), DbError> {
     tx.execute(
         "UPDATE access_tokens SET sealed_at = ? WHERE jti IN (SELECT value FROM json_each(?))",
@@ -140,7 +140,7 @@ pub async fn seal(tx: &Tx, tokens: &[Revoked]) -> Result<(), DbError> {
     .await
 }
 
-/// What was told is to be told again.
+/// Marks every revocation that still matters as not written.
 pub async fn untell(tx: &Tx) -> Result<(), DbError> {
     let sql = "UPDATE access_tokens SET applied_at = NULL, sealed_at = NULL
          WHERE revoked_at IS NOT NULL AND expires_at > ?";

@@ -49,7 +49,7 @@ pub async fn take_in(db: Db) -> Result<(), Problem> {
     }
     // Last: what a crash leaves undone is done again, to the same effect.
     for (hash, _, length) in notes {
-        // Names are in it, and not every host's store overwrites what it deletes: as many spaces take their place.
+        // The note contains names, and not every host overwrites what it deletes. So write spaces over it first.
         let spaces = vec![b' '; length];
         store
             .set(seen_key(hash), spaces)

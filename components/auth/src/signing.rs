@@ -183,7 +183,6 @@ fn private_key(pem: &str) -> Option<RsaPrivateKey> {
 mod tests {
     use super::*;
     use jwt_simple::prelude::{RS256KeyPair, RSAPublicKeyLike, VerificationOptions};
-    use rsa::rand_core::RngCore;
     use serde_json::Value;
 
     fn pair(kid: &str, signs_from: u64) -> (String, Value) {

@@ -307,7 +307,7 @@ pub async fn delete_account(tx: &Tx, id: &str) -> Result<Deleted, DbError> {
     Ok(Deleted::Now)
 }
 
-/// Takes everything personal off what still waits to be told of an account's registration.
+/// Removes all personal data from registration events that have not been acknowledged yet.
 pub async fn empty_announcements(tx: &Tx, id: &str) -> Result<(), DbError> {
     tx.execute(
         "UPDATE outbox SET event = json_set(event, '$.data', json_object('user_id', ?1))

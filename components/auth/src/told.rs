@@ -1,10 +1,11 @@
-//! Whether the guards still know what they have been told. The key-value store, where they look, may lose what the
-//! database has noted as told: it is deleted, restored from an older copy, or a power cut takes its last writes.
+//! Makes sure that the guards still know which tokens and accounts are revoked. They look in the key-value store, and
+//! that store may lose what the database has recorded as written there: somebody deletes it, restores an older copy,
+//! or a power cut takes its last writes.
 //!
-//! So the tick tells everything once more and seals it: the store gets a new mark, which is also a row here. A store
-//! has its writes in order, so one that has the mark has all that came before. One that has another mark, or none,
-//! is told everything again that still matters; until that is done it has no mark at all, and the guards let in no
-//! token that they do not know.
+//! So the tick writes every revocation a second time and then seals it: it puts a new mark into the store and the same
+//! mark into the database. A store keeps the order of its writes, so a store with the current mark also has everything
+//! that was written before the mark. If the mark differs or is missing, everything that still matters is written again.
+//! Until that is done the store has no mark, and the guards admit no token that they have not seen before.
 
 use crate::key_value::{open_default, unavailable};
 use crate::{SERVICE, identities, revocation};
@@ -15,13 +16,13 @@ use wasmart_service::http::Problem;
 use wasmart_service::new_id;
 use wasmart_tokens::notes::TOLD;
 
-/// How long another host may take between its two writes of a mark, in nanoseconds.
+/// How long another host may need between writing its mark to the database and to the store, in nanoseconds.
 const PAUSE: u64 = 200_000_000;
 
 static DONE: AtomicBool = AtomicBool::new(false);
 
-/// Called before a token is given out, so that the first ones of a new shop need not wait for the tick. Costs one
-/// look-up in the life of an instance.
+/// Called before a token is issued, so that the first tokens of a new shop work before the first tick. Costs one
+/// look-up per instance.
 pub async fn ensure() -> Result<(), Problem> {
     if DONE.load(Ordering::Relaxed) {
         return Ok(());
@@ -34,10 +35,10 @@ pub async fn ensure() -> Result<(), Problem> {
     Ok(())
 }
 
-/// Tells what has not been told, whatever the reason, and seals it. The tick's part.
+/// Writes to the store what is missing there, for whatever reason, and seals it. Called by the tick.
 pub async fn check(db: &Db) -> Result<(), Problem> {
     if !is_whole(db).await? {
-        // Another host may be between its two writes.
+        // Another host may have written one of the two marks and not yet the other.
         wait_for(PAUSE).await;
         if !is_whole(db).await? {
             tell_all_again().await?;
@@ -57,7 +58,7 @@ pub async fn check(db: &Db) -> Result<(), Problem> {
         let tx = Db::open(&SERVICE).await?.begin().await?;
         let now = new_id();
         if !replace_mark(&tx, &before, &now).await? {
-            // Another host was faster; what is left is for the next tick.
+            // Another host sealed first. The next tick does the rest.
             return Ok(tx.rollback().await?);
         }
         revocation::seal(&tx, &tokens).await?;
@@ -67,7 +68,7 @@ pub async fn check(db: &Db) -> Result<(), Problem> {
     }
 }
 
-/// Whether the store has the mark that it was given last. While it is told everything it has none.
+/// Whether the store has the current mark. While everything is being written again, there is no current mark.
 async fn is_whole(db: &Db) -> Result<bool, Problem> {
     let ours = mark(db).await?;
     let store = open_default().await?;
@@ -75,9 +76,9 @@ async fn is_whole(db: &Db) -> Result<bool, Problem> {
     Ok(ours.is_empty() || theirs.as_deref() == Some(ours.as_bytes()))
 }
 
-/// Forgets what was told. What a crash leaves to be told, the next tick tells.
+/// Marks everything as unwritten. If a crash interrupts the writing, the next tick goes on with it.
 async fn tell_all_again() -> Result<(), Problem> {
-    wasmart_service::log!("the key-value store has lost what it was told; it is told again");
+    wasmart_service::log!("the key-value store has lost revocations; they are written again");
     let store = open_default().await?;
     store.delete(TOLD).await.map_err(unavailable)?;
     let tx = Db::open(&SERVICE).await?.begin().await?;

@@ -13,7 +13,7 @@ use wasmart_tokens::keys::{PublicKeys, parse_published};
 use wasmart_tokens::notes::{self, IssuerKeys, Seen, Who};
 use wasmart_tokens::{account_of, digest};
 
-/// Seconds after which an instance looks again which keys auth has found. What an issuer has withdrawn is to end soon.
+/// Seconds after which an instance reads an issuer's keys again. Withdrawn keys should stop working soon.
 const FRESH_SECONDS: u64 = 10;
 
 /// An issuer's keys as this instance knows them.
@@ -146,7 +146,7 @@ fn verified(
         subject: who.account,
         token_id: access.token_id,
         roles,
-        // What the account is called here, auth knows. What the issuer says may be the name of somebody else here.
+        // Only auth knows the account's own names. The issuer's may be those of a different person here.
         email: None,
         username: None,
         expires_at: person.expires_at,

@@ -17,7 +17,7 @@ pub struct Trust {
     pub audience: String,
     /// Others whose tokens are let in, each with the mark of its entry.
     others: Vec<(TrustedIssuer, String)>,
-    /// For each of our keys, what tells it, our issuer and our audience from what may come later.
+    /// By `kid`: a hash of the key, our issuer and our audience.
     marks: HashMap<String, String>,
 }
 
@@ -56,14 +56,14 @@ impl Trust {
         }
     }
 
-    /// What a token is verified by that is signed with this key of ours.
+    /// For a token that was verified with this key of ours.
     pub fn ours(&self, kid: String) -> VerifiedBy {
         let mark = self.marks.get(&kid).cloned().unwrap_or_default();
         VerifiedBy::Ours { kid, mark }
     }
 
-    /// Whether what a token was verified by is still trusted, as far as the variables say. Another issuer's key is
-    /// looked for in `foreign`.
+    /// Whether the variables still trust what a token was verified with. Whether another issuer still publishes its
+    /// key, `foreign` knows.
     pub fn covers(&self, by: &VerifiedBy) -> bool {
         match by {
             VerifiedBy::Ours { kid, mark } => self.marks.get(kid) == Some(mark),

@@ -16,21 +16,20 @@ pub type StoreError = Error;
 /// Opened once in the life of an instance: every request asks it.
 static STORE: OnceLock<Store> = OnceLock::new();
 
-/// Seconds for which a token that was verified is believed; then it is verified again.
+/// Seconds after which a known token is verified again.
 const BELIEVED_SECONDS: u64 = 300;
 
-/// A token that was verified before. Of whom it is about only the id is kept: a store may hold on to the bytes of
-/// what was deleted.
+/// A token that was verified before. It contains no names: a store may keep the bytes of entries that were deleted.
 #[derive(Clone, Deserialize, Serialize)]
 pub struct Entry {
     pub claims: Claims,
     pub by: VerifiedBy,
-    /// Until when it is believed, in seconds since the Unix epoch.
+    /// When it must be verified again, in seconds since the Unix epoch.
     until: u64,
 }
 
-/// What a token is worth nothing without. The marks tell a key, and whom it is trusted for, from what may come later
-/// under the same name.
+/// What a token was verified with. The marks are hashes: if the key, or what the key is trusted for, changes under the
+/// same name, the mark changes too.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub enum VerifiedBy {
     /// A key of ours.
@@ -45,13 +44,13 @@ pub enum VerifiedBy {
 }
 
 impl Entry {
-    /// To be believed from `now` on for a while.
+    /// An entry that need not be verified again for a while after `now`.
     pub fn new(claims: Claims, by: VerifiedBy, now: u64) -> Entry {
         let until = claims.expires_at.min(now + BELIEVED_SECONDS);
         Entry { claims, by, until }
     }
 
-    /// Whether it is still believed. An end that lies further ahead was set before a clock was set back.
+    /// Whether it need not be verified again yet. A time further ahead was written before a clock was set back.
     pub fn is_believed(&self, now: u64) -> bool {
         (now + 1..=now + BELIEVED_SECONDS).contains(&self.until)
     }
@@ -101,7 +100,7 @@ impl Known {
         self.store.delete(&self.key).await
     }
 
-    /// Whether auth has told this store which tokens are revoked.
+    /// Whether auth has written to this store which tokens are revoked.
     pub async fn is_told(&self) -> Result<bool, StoreError> {
         self.store.exists(TOLD).await
     }

@@ -68,8 +68,8 @@ async fn authorize(header: Option<&str>, last: bool) -> Result<Claims, Denial> {
     }
 }
 
-/// Whether a token that was verified before would be again: a key that is withdrawn takes its tokens along, and so
-/// does another issuer's entry that has been changed or taken out.
+/// Whether a known token is still good without verifying it again. It is not once its key is withdrawn, or once the
+/// entry of its issuer has been changed or removed.
 async fn holds(entry: &Entry, trust: &Trust, known: &Known, now: u64) -> Result<bool, StoreError> {
     if !entry.is_believed(now) || !trust.covers(&entry.by) {
         return Ok(false);
@@ -112,9 +112,11 @@ async fn admit_foreign(
 /// Lets a verified token in, unless it was revoked, and remembers it.
 async fn admit(known: &Known, entry: Entry, now: u64, last: bool) -> Result<Claims, Denial> {
     if !known.is_told().await? {
-        // A new store, or one that was lost: auth tells it in a moment which tokens are revoked.
+        // The store is new or was lost. Auth is about to write to it which tokens are revoked.
         return Err(match last {
-            true => Denial::Unavailable("nobody has told which tokens are revoked".into()),
+            true => Denial::Unavailable(
+                "the key-value store does not know yet which tokens are revoked".into(),
+            ),
             false => Denial::Pending,
         });
     }

@@ -85,7 +85,7 @@ pub fn verify(token: &str, trust: &Trust, now: u64) -> Result<Entry, Fault> {
     Ok(Entry::new(claims, trust.ours(header.kid), now))
 }
 
-/// Adds the names that a token of ours says, which are not kept with what is remembered of it.
+/// Adds the names from a token of ours. They are not kept in the store.
 pub fn with_names(token: &str, claims: Claims) -> Claims {
     #[derive(Deserialize)]
     struct Names {

@@ -1,3 +1,3 @@
--- Of accounts that were deleted before this was looked for: whose requests their orders came from.
+-- Accounts that were deleted by an earlier version: their orders still have the traces of the requests.
 UPDATE orders SET traceparent = NULL
     WHERE traceparent IS NOT NULL AND user_id IN (SELECT user_id FROM gone_accounts);

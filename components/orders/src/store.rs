@@ -167,7 +167,7 @@ pub async fn set_address(tx: &Tx, order_id: &str, address: Option<&str>) -> Resu
     .await
 }
 
-/// Takes the addresses, and the traces of the requests, off a user's orders.
+/// Removes the addresses and the traces of the requests from a user's orders.
 pub async fn erase_personal(tx: &Tx, user_id: &str) -> Result<(), DbError> {
     tx.execute(
         "UPDATE orders SET address = NULL, traceparent = NULL

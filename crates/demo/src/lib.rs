@@ -103,8 +103,8 @@ pub fn seed(base: &str, admin_email: &str, admin_password: &str) -> Result<(), D
     Ok(())
 }
 
-/// A client for a shop of one's own. It goes there directly and nowhere else: a proxy of the environment
-/// (`HTTP_PROXY` and the like), or a redirect, would show passwords and the shared secret to somebody else.
+/// A client for one's own shop. It uses no proxy, even if the environment names one (`HTTP_PROXY` and so on), and
+/// follows no redirect: both would show passwords and the shared secret to somebody else.
 pub fn agent() -> Agent {
     let config = Agent::config_builder().http_status_as_error(false);
     Agent::new_with_config(config.proxy(None).max_redirects(0).build())

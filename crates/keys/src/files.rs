@@ -6,6 +6,9 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+/// Held while the others are changed.
+const LOCK: &str = "lock";
+
 /// The files of a folder.
 pub(crate) struct Files {
     pub private: PathBuf,
@@ -38,6 +41,7 @@ pub(crate) fn close(folder: &Path) {
     for path in Files::of(folder).all() {
         wasmart_private::close(path).ok();
     }
+    wasmart_private::close(&folder.join(LOCK)).ok();
 }
 
 pub(crate) fn read(path: &Path) -> Result<String, KeyError> {
@@ -71,7 +75,8 @@ pub(crate) fn replace(path: &Path, text: &str) -> Result<(), KeyError> {
 
 /// Held while the files are changed: two commands at once would lose one's key.
 pub(crate) fn lock(folder: &Path) -> Result<std::fs::File, KeyError> {
-    let path = folder.join("lock");
+    close(folder);
+    let path = folder.join(LOCK);
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false).mode(0o600);
     let lock = options.open(&path).map_err(|e| file(&path, e))?;

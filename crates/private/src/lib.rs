@@ -35,8 +35,8 @@ pub fn create_file(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Takes a file or a folder from everybody but its owner. A path that leads nowhere, or to a symbolic link or
-/// a device, is left alone.
+/// Removes all rights of the group and of others from a file or a folder. Does nothing to a path that does not exist, a
+/// symbolic link or a device.
 ///
 /// # Errors
 /// When the mode can't be read, or changed because the file is somebody else's.
@@ -49,7 +49,7 @@ pub fn close(path: &Path) -> io::Result<()> {
     }
 }
 
-/// As [`close`], with all that is in the folder. It goes on after an error, and gives the first one.
+/// As [`close`], for a folder and everything in it. Continues after an error and returns the first one.
 ///
 /// # Errors
 /// As [`close`].
@@ -68,8 +68,8 @@ pub fn close_all(folder: &Path) -> io::Result<()> {
         .fold(closed, Result::and)
 }
 
-/// Whether a folder holds other things than one program's: the working folder or a home is in it, or anybody may
-/// put files there. Such a folder must not be closed.
+/// Whether a folder probably holds more than one program's files: it contains the working folder or the home folder, or
+/// anybody may create files in it. Such a folder must not be closed.
 pub fn holds_more(folder: &Path) -> bool {
     let Ok(whole) = folder.canonicalize() else {
         return false;

@@ -24,8 +24,8 @@ struct Letter {
     event: Value,
 }
 
-/// Throws away what was set aside about an account that is gone: it may say whose the account was. What ends the
-/// account, and the commands, which say nothing of that, are still to be taken in.
+/// Deletes the dead letters about a deleted account, as they may contain personal data. Events that end the account,
+/// and commands, contain none and are kept: they still have to be processed.
 pub async fn forget(tx: &Tx, user: &str) -> Result<(), DbError> {
     tx.execute(
         "DELETE FROM dead_letters WHERE instr(raw, ?) > 0

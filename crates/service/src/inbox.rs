@@ -207,8 +207,8 @@ fn poison_of(event: &Event, reason: String) -> Poison {
     }
 }
 
-/// What is kept of an event that is set aside: all but the trace of the request that it came from, which is the
-/// client's, and which nobody would take out when that client's account is deleted.
+/// What is kept of an event that is set aside: everything but `traceparent`. That comes from a client's request, and
+/// would not be found when the client's account is deleted.
 fn kept(raw: &str) -> String {
     let mut event: Value = serde_json::from_str(raw).unwrap_or_default();
     match event
@@ -220,7 +220,7 @@ fn kept(raw: &str) -> String {
     }
 }
 
-/// Why an event was set aside, without the texts that were in it, as it is logged: serde quotes what it did not expect.
+/// The reason without quoted strings, as it is logged: serde quotes values of the event, which may be personal.
 fn without_quotes(reason: &str) -> String {
     let parts = reason.split('"').enumerate();
     let kept = parts.map(|(number, part)| if number % 2 == 0 { part } else { "\"…\"" });

@@ -24,9 +24,9 @@ pub struct TrustedIssuer {
 }
 
 impl TrustedIssuer {
-    /// Tells the entry from every other one: what was allowed by it is not allowed by a changed one.
+    /// A hash of the whole entry. A token that was verified with one entry must be verified again with a changed one.
     pub fn mark(&self) -> String {
-        // A struct of texts can be written as JSON, always in one way.
+        // A struct of strings always serialises, and always in the same way.
         digest(&serde_json::to_string(self).unwrap_or_default())
     }
 }

@@ -125,12 +125,11 @@ pub fn access(
     })
 }
 
-/// When an access token ends here: at its `exp`, and a day after it was given out at the latest. What its issuer
-/// can't take back must not be good for years.
+/// When an access token ends here: at its `exp`, but a day after it was issued at the latest.
 fn end(payload: &Value, exp: u64, now: u64) -> Result<u64, Fault> {
     let end = match payload["iat"].as_u64() {
-        Some(given_out_at) => exp.min(given_out_at.saturating_add(LONGEST_SECONDS)),
-        // RFC 9068 asks for `iat`. Without it nobody knows how old a token is.
+        Some(issued_at) => exp.min(issued_at.saturating_add(LONGEST_SECONDS)),
+        // RFC 9068 requires `iat`. Without it the token's age is unknown.
         None if exp > now.saturating_add(LONGEST_SECONDS) => return Err(Fault::Invalid),
         None => exp,
     };

@@ -24,7 +24,7 @@ pub type PublicKeys = HashMap<String, PublicKey>;
 pub struct PublicKey {
     /// The key itself.
     pub rsa: RS256PublicKey,
-    /// Tells it from every other key, also from one that comes later under the same `kid`.
+    /// A hash of the key: a later key under the same `kid` has another one.
     pub mark: String,
 }
 
@@ -74,7 +74,7 @@ fn is_for_rs256(jwk: &Value) -> bool {
         && is_or_absent("alg", "RS256")
 }
 
-/// The keys of a set that somebody else publishes, ready to verify with. There may be none in it.
+/// The keys of another issuer's set, ready to verify with. The set may be empty.
 ///
 /// # Errors
 /// As [`read`], and when there is one that can't be used.

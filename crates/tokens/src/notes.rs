@@ -3,7 +3,7 @@
 //!
 //! In the store `default`, written by auth:
 //! - `k:` + SHA-256 of an issuer → [`IssuerKeys`]
-//! - [`TOLD`]: there once auth has told which tokens are revoked; no token that is not known is let in before
+//! - [`TOLD`]: present once auth has written which tokens are revoked; before that the guards admit no new token
 //! - `w:` + an account as [`crate::account_of`] gives it → [`Who`]; none for an account without anything to
 //!   say of it
 //!
@@ -18,8 +18,8 @@ use serde_json::Value;
 /// The label of the store for notes.
 pub const STORE: &str = "notes";
 
-/// In the store `default`: the mark of what the guards have been told, which auth compares with its own. A store
-/// that is new or has lost something has none, or an old one.
+/// In the store `default`: the mark that auth compares with its own. A store that is new, or that has lost something,
+/// has none or an old one.
 pub const TOLD: &str = "told";
 
 /// What is known of an issuer.

@@ -45,8 +45,8 @@ impl FileStore {
         writer.busy_timeout(BUSY)?;
         // With the log, a write does not block readers.
         let _: String = writer.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
-        // As in Spin: what has been written is there after a power cut. A component may have written down
-        // elsewhere that it is here, as that a token is revoked.
+        // As in Spin, what has been written survives a power cut. A component may rely on that, as auth does
+        // when it records that a revocation is here.
         writer.execute_batch("PRAGMA synchronous = FULL")?;
         writer.execute_batch(CREATE)?;
         let writer = Arc::new(Mutex::new(writer));

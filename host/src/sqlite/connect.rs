@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
-/// How long the last to stop waits for others.
+/// How long to wait for others who use the file.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Opens a file, or a database of its own in memory.
@@ -33,8 +33,8 @@ fn settle() {
     });
 }
 
-/// Brings a file's write-ahead log into the file and empties it. Earlier versions of what was changed or deleted
-/// would stay readable there until the log is written over. One that another process uses stays as it is.
+/// Writes a file's write-ahead log back into the file and empties the log. It would otherwise keep old versions of
+/// changed and deleted rows until it is overwritten. A log that another process uses stays as it is.
 pub(crate) fn empty_log(file: &Path) {
     if !file.exists() {
         return;
@@ -74,14 +74,14 @@ mod tests {
                 .windows(word.len())
                 .any(|part| part == word.as_bytes())
         };
-        // Held by a component, as it were.
+        // Stays open, as a component's connection does.
         let connection = open();
         connection
             .execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT UNIQUE, text TEXT)")
             .unwrap();
         for number in 0..200 {
             let row = (
-                number,
+                number as i64,
                 format!("name-{number}-here"),
                 "text of somebody ".repeat(number),
             );

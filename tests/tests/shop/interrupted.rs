@@ -4,7 +4,6 @@
 use crate::harness::actor::PLENTY;
 use crate::harness::{Actor, App, eventually};
 use futures::future::join_all;
-use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -51,26 +50,6 @@ impl CallHook for Stopper {
     }
 }
 
-/// Buys with one key until it is answered: what a client does that hears nothing.
-async fn buy(buyer: &Actor, key: &str, item: &str) -> String {
-    let order = json!({"lines": [{"item_id": item, "quantity": 1}]});
-    for _ in 0..50 {
-        let request = buyer
-            .request("POST", "/orders")
-            .header("idempotency-key", key)
-            .json(&order);
-        // What stops while it writes its answer leaves none.
-        let Some(answer) = buyer.try_send_unchecked(request).await else {
-            continue;
-        };
-        if answer.status == 201 {
-            return crate::harness::actor::id_of(&answer);
-        }
-        assert!([500, 503].contains(&answer.status), "{answer}");
-    }
-    panic!("never answered");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_interrupted_at_every_59th_call_is_done_once_in_the_end() {
     interrupted_at_every(59).await;
@@ -105,7 +84,7 @@ async fn interrupted_at_every(every: u64) {
 
     stopper.on.store(true, Ordering::Relaxed);
     let purchase = async |buyer: Actor, key: u32| {
-        let order = buy(&buyer, &key.to_string(), &tea).await;
+        let order = buyer.order_once(&key.to_string(), &tea).await;
         (buyer, order)
     };
     let purchases = (0..6).flat_map(|key| [(&rich, key), (&poor, key)]);

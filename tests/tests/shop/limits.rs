@@ -203,8 +203,10 @@ async fn empty_buckets_go_as_fast_as_new_ones_come() {
         ("trusted_proxies", "127.0.0.0/8"),
     ])
     .await;
+    // Which requests sweep is a matter of the clock, so it takes many for their share to show.
+    const ROUNDS: usize = 32;
     let mut most = 0;
-    for round in 0..8 {
+    for round in 0..ROUNDS {
         let asked = (0..128).map(|number| {
             let somebody = app.anonymous().from(&format!("203.0.{round}.{number}"));
             async move { somebody.get("/items").await.expect(200) }
@@ -212,7 +214,7 @@ async fn empty_buckets_go_as_fast_as_new_ones_come() {
         join_all(asked).await;
         most = most.max(buckets(&app).len());
     }
-    assert!(most < 8 * 128 / 2, "{most} buckets");
+    assert!(most < ROUNDS * 128 / 2, "{most} buckets");
     app.finish().await;
 }
 

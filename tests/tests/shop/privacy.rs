@@ -1,5 +1,4 @@
-//! What is left of a deleted account: nothing of what its owner told the shop, in no file, down to the bytes
-//! (docs/privacy.md).
+//! Deletion: none of the data that an account's owner entered is left in any file, not even as bytes (docs/privacy.md).
 
 use crate::harness::actor::{PLENTY, id_of};
 use crate::harness::issuer::{CLIENT, Issuer};
@@ -7,7 +6,7 @@ use crate::harness::{Actor, App, eventually, logs, surgery};
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// What the owner tells, field by field; found nowhere else.
+/// What the owner enters, field by field. These strings occur nowhere else.
 const TOLD: [&str; 9] = [
     "qxemail7731",
     "qxusername7731",
@@ -19,10 +18,10 @@ const TOLD: [&str; 9] = [
     "7a7a1111deadbeef7a7a2222deadbeef",
     "qxlater7731",
 ];
-/// What another issuer tells of its user.
+/// What another issuer's token says about its user.
 const FOREIGN: [&str; 2] = ["qxforeignemail7731", "qxforeignname7731"];
 
-/// Which of these words are in which file of a folder. Links are not followed.
+/// Which of these words occur in which file of a folder. Links are not followed.
 fn found(folder: &Path, words: &[&str]) -> Vec<String> {
     let mut hits = Vec::new();
     for entry in std::fs::read_dir(folder).expect("a folder") {
@@ -49,7 +48,7 @@ fn found(folder: &Path, words: &[&str]) -> Vec<String> {
     hits
 }
 
-/// All that a service writes: databases, logs of them, key-value stores.
+/// The folder of databases, their logs and key-value stores.
 fn everything(databases: &Path) -> &Path {
     databases.parent().expect("the shop's folder")
 }
@@ -78,7 +77,7 @@ async fn order(owner: &Actor, item: &str, draft: bool) -> String {
     id_of(&owner.send(request).await.expect(201))
 }
 
-/// Events that a service can't take in, and that say whose the account is.
+/// Events with personal data that no service can process.
 async fn dead_letters(app: &App, owner: &str) {
     let event = |number: u32, kind: &str, receiver: &str, data: Value| {
         json!([{

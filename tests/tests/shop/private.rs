@@ -1,17 +1,18 @@
-//! The shop's files are for their owner alone: no other user of the machine reads a token, a password's hash or an
-//! email out of them. New files are made so, old ones are mended at the start.
+//! File modes: no other user of the machine may read tokens, password hashes or emails. New files get the right modes,
+//! and the start corrects those of old files.
 
 use crate::harness::actor::PLENTY;
 use crate::harness::app::Address;
-use crate::harness::process::{Process, said, signal};
+use crate::harness::process::{Process, said, signal, up};
 use crate::harness::{Actor, App, eventually, workspace};
 use serde_json::json;
 use std::fs::Permissions;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A folder and all that is in it, links left out: they have no mode of their own.
+/// A folder and everything in it, except links, which have no mode of their own.
 fn all(folder: &Path) -> Vec<PathBuf> {
     let mut found = vec![folder.to_owned()];
     for entry in std::fs::read_dir(folder).expect("a folder") {
@@ -31,7 +32,7 @@ fn mode(path: &Path) -> u32 {
     found.permissions().mode() & 0o777
 }
 
-/// What others may do something with.
+/// What has a wrong mode.
 fn open_to_others(folder: &Path) -> Vec<String> {
     let found = all(folder).into_iter().map(|path| {
         let right = if path.is_dir() { 0o700 } else { 0o600 };
@@ -40,7 +41,7 @@ fn open_to_others(folder: &Path) -> Vec<String> {
     found.flatten().collect()
 }
 
-/// As an earlier version left it.
+/// Gives everything the modes that an earlier version used.
 fn open_to_all(folder: &Path) {
     for path in all(folder) {
         let mode = if path.is_dir() { 0o755 } else { 0o644 };
@@ -151,21 +152,23 @@ async fn what_a_link_leads_to_is_left_alone() {
     assert_eq!(std::fs::read_to_string(&file).expect("readable"), "for all");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_folder_that_holds_more_than_the_shops_data_keeps_its_mode() {
+#[test]
+fn a_folder_that_holds_more_than_the_shops_data_keeps_its_mode() {
     let folder = tempfile::tempdir().expect("a folder");
     let work = folder.path().join("work");
     std::fs::create_dir(&work).expect("made");
     let page = work.join("index.html");
     std::fs::write(&page, "for all").expect("written");
     open_to_all(&work);
-    let code = workspace::code_cache();
-    std::os::unix::fs::symlink(code, work.join("compiled")).expect("linked");
-    // The state folder is the one that it is started in.
-    let shop = Process::start_with(&work, &["--state-dir", "."]);
+    // The state folder is the one that it is started in. It opens its files, finds its port taken, and ends.
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let options = [("--state-dir", "."), ("--listen", &address)];
+    let (status, output) = said(&mut up(&work, &options));
+    assert_eq!(status, Some(1), "{output}");
     assert_eq!((mode(&work), mode(&page)), (0o755, 0o644));
     assert_eq!(mode(&work.join("sqlite_key_value.db")), 0o600);
-    drop(shop);
+    assert_eq!(mode(&work.join(".wasmart")), 0o700);
 }
 
 #[tokio::test(flavor = "multi_thread")]

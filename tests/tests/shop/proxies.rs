@@ -1,5 +1,5 @@
-//! Proxies of the environment: what an operator's commands and the demonstration tell the shop, the shared secret
-//! above all, goes there directly.
+//! Proxy variables of the environment: the operator's commands, the ticks and the demonstration ignore them, as they send
+//! the shared secret and passwords.
 
 use crate::harness::app::Address;
 use crate::harness::process::{operator, said};
@@ -20,7 +20,7 @@ const NAMES: [&str; 6] = [
     "all_proxy",
 ];
 
-/// Somebody who listens, keeps what they hear, and answers with this.
+/// A listener that records what it receives and always sends this answer.
 fn listen(answer: String) -> (String, Arc<Mutex<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("an address").to_string();

@@ -1,5 +1,5 @@
-//! What was revoked stays revoked, also when the key-value store, where the guards look, is lost: deleted, put back
-//! from an older copy, or cut short by a loss of power, while the database stays.
+//! Revoked tokens and accounts stay revoked when the key-value store is lost but the database is not: somebody deletes the
+//! store or restores an older copy, or a power cut takes its last writes.
 
 use crate::harness::issuer::{CLIENT, Issuer};
 use crate::harness::{Actor, App, eventually};
@@ -47,7 +47,7 @@ async fn is_let_in(actor: &Actor) {
     }
 }
 
-/// Waits until all that is revoked is noted as told.
+/// Waits until every revocation is sealed.
 async fn sealed(app: &App) {
     let left = "SELECT count(*) FROM auth.access_tokens WHERE revoked_at IS NOT NULL AND sealed_at IS NULL";
     eventually("the seal", async || {
@@ -78,7 +78,7 @@ async fn a_store_that_is_deleted_does_not_revive_a_token() {
     sealed(&app).await;
     for _ in 0..2 {
         app.restart_after(delete).await;
-        // From the first request on: who knows nothing yet lets nobody in.
+        // From the first request on, before the first tick.
         for actor in [&gone, &out, &closed] {
             is_refused(actor).await;
         }
@@ -111,7 +111,7 @@ async fn a_store_that_has_lost_its_last_writes_is_told_them_again() {
     sealed(&app).await;
     app.restart_after(|databases| copy(&kept, &store(databases)))
         .await;
-    // Within a tick: this store looks like a whole one.
+    // After the next tick at the latest: until then the store looks complete.
     eventually("the revocation", async || {
         let answer = late.get("/orders").await;
         (answer.status == 401).then_some(())

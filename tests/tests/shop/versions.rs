@@ -89,7 +89,7 @@ async fn sagas_under_way_go_on_after_their_databases_are_brought_up_to_date() {
         let sql = format!("SELECT max(version) FROM {service}.migrations");
         app.books().number(&sql)
     };
-    assert_eq!((version("orders"), version("stock")), (6, 5));
+    assert_eq!((version("orders"), version("stock")), (7, 5));
     // Who made a change is known from now on, and of no change from before.
     let events = ann.get(&format!("/orders/{undone}/events")).await;
     let events = events.expect(200).data();

@@ -6,14 +6,13 @@ use crate::audit::{Entry, Kind};
 use crate::session::is_secure;
 use crate::signing::Signer;
 use crate::{SERVICE, issuers, login};
-use axum::extract::Path;
 use axum::response::Response;
 use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 use wasmart_service::db::Db;
-use wasmart_service::http::{Client, Params, Problem};
+use wasmart_service::http::{Client, Name, Params, Problem};
 use wasmart_tokens::config::Provider;
 use wasmart_tokens::notes::Metadata;
 
@@ -28,7 +27,7 @@ pub struct Returned {
 
 /// Answers as a login does.
 pub async fn callback(
-    Path(name): Path<String>,
+    Name(name): Name,
     client: Client,
     headers: HeaderMap,
     Params(returned): Params<Returned>,

@@ -5,16 +5,15 @@ use super::{form, redirect_uri};
 use crate::session::is_secure;
 use crate::signing::Signer;
 use crate::{SERVICE, issuers};
-use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, LOCATION, SET_COOKIE};
 use http::{HeaderValue, StatusCode};
 use wasmart_service::db::Db;
-use wasmart_service::http::Problem;
+use wasmart_service::http::{Name, Problem};
 use wasmart_tokens::{base64url, config::Provider};
 
 /// Nothing of the request but the provider's name counts: not where to go afterwards, nor with what.
-pub async fn start(Path(name): Path<String>) -> Result<Response, Problem> {
+pub async fn start(Name(name): Name) -> Result<Response, Problem> {
     let provider = issuers::provider(&name).await?;
     let found = issuers::found(&provider.issuer).await?;
     let endpoint = found.metadata.authorization_endpoint;

@@ -22,7 +22,7 @@ pub(crate) use conditional::etag;
 pub use conditional::{Conditions, Tagged};
 pub use input::{Input, MAX_BODY, OptionalInput, media_type, read_body, read_response};
 pub use page::{Page, PageQuery, number_and_id};
-pub use params::{Id, Params, canonical_id};
+pub use params::{Id, Name, Params, canonical_id};
 pub use patch::Patch;
 pub use problem::{FieldError, Problem};
 pub use routes::{Route, Routes};

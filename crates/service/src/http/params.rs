@@ -22,6 +22,20 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     }
 }
 
+/// A name in the path; bytes that are no text name nothing (404).
+pub struct Name(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Name {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Name, Problem> {
+        Path::<String>::from_request_parts(parts, state)
+            .await
+            .map(|Path(name)| Name(name))
+            .map_err(|_| Problem::not_found("resource"))
+    }
+}
+
 /// A UUID in the one spelling that is stored; none when it is no UUID.
 pub fn canonical_id(id: &str) -> Option<String> {
     uuid::Uuid::try_parse(id).ok().map(|id| id.to_string())

@@ -251,6 +251,7 @@ mod tests {
         name: "tea",
         migrations: &[],
         commands: &[],
+        channels: &[],
     };
 
     fn table() -> Table {

@@ -67,8 +67,8 @@ impl Shop {
         )
     }
 
-    /// Directly, whatever the environment says of proxies (`HTTP_PROXY` and the like), and to no other place:
-    /// neither a proxy nor the target of a redirect may see the shared secret.
+    /// Uses no proxy, even if the environment names one (`HTTP_PROXY` and so on), and follows no redirect: nobody but
+    /// the shop may see the shared secret.
     fn agent(&self) -> Agent {
         let config = Agent::config_builder().http_status_as_error(false);
         Agent::new_with_config(config.proxy(None).max_redirects(0).build())

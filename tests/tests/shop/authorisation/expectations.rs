@@ -118,6 +118,8 @@ pub struct Expectation {
     pub body: Option<&'static str>,
     pub query: &'static str,
     pub ends: Ends,
+    /// The body may bring the credential, so a malformed one is refused as such (400) before anybody is known.
+    pub body_first: bool,
 }
 
 const fn line(
@@ -135,10 +137,18 @@ const fn line(
         body: None,
         query: "",
         ends: Ends::Nothing,
+        body_first: false,
     }
 }
 
 impl Expectation {
+    const fn body_first(self) -> Expectation {
+        Expectation {
+            body_first: true,
+            ..self
+        }
+    }
+
     const fn of(self, thing: Thing) -> Expectation {
         Expectation { thing, ..self }
     }
@@ -189,10 +199,18 @@ pub const TABLE: &[Expectation] = &[
     line("POST", "/api/v1/auth/password", Account, 200)
         .body(r#"{"current_password":"$own_password","new_password":"$new_password"}"#)
         .ends(Ends::Session),
-    line("POST", "/api/v1/auth/logout", Account, 204).ends(Ends::Session),
-    line("GET", "/api/v1/auth/logout", Account, 204).ends(Ends::Session),
-    line("POST", "/api/v1/logout", Account, 204).ends(Ends::Session),
-    line("GET", "/api/v1/logout", Account, 204).ends(Ends::Session),
+    line("POST", "/api/v1/auth/logout", Account, 204)
+        .ends(Ends::Session)
+        .body_first(),
+    line("GET", "/api/v1/auth/logout", Account, 204)
+        .ends(Ends::Session)
+        .body_first(),
+    line("POST", "/api/v1/logout", Account, 204)
+        .ends(Ends::Session)
+        .body_first(),
+    line("GET", "/api/v1/logout", Account, 204)
+        .ends(Ends::Session)
+        .body_first(),
     line("POST", "/api/v1/auth/logout/everywhere", Account, 204).ends(Ends::Session),
     line("POST", "/api/v1/auth/logout-all", Account, 204).ends(Ends::Session),
     // Nobody may sign in elsewhere here: the handler says that there is no such provider.

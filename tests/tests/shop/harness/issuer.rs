@@ -112,7 +112,7 @@ impl Issuer {
         self.set().keys = vec![new_key(kid)];
     }
 
-    /// Publishes no key any more, and signs as before: as somebody does who has taken its key.
+    /// Stops publishing keys. It still signs with the old one, as a thief of the key would.
     pub fn withdraw_keys(&self) {
         self.set().published = false;
     }

@@ -25,7 +25,7 @@ pub use answer::Answer;
 pub use app::App;
 pub use wait::eventually;
 
-/// A client that asks the shop itself, whatever the environment says of proxies: it shows passwords and secrets.
+/// A client that ignores the proxies of the environment, as it sends passwords and secrets.
 pub fn client() -> reqwest::Client {
     reqwest::Client::builder()
         .no_proxy()

@@ -1,5 +1,5 @@
-//! What another issuer calls its users says nothing of who they are here: everything that shows a name shows the
-//! account's own, or nothing.
+//! The names in another issuer's token say nothing about who somebody is here. Whatever shows a name shows the account's
+//! own, or none.
 
 use super::{bearer, person, start};
 use crate::harness::issuer::Issuer;
@@ -77,7 +77,7 @@ async fn who_has_an_account_here_passes_under_its_names() {
     made(&app, &id).await;
     let answer = ann.get("/auth/check").await.expect(200);
     assert_eq!(names(&answer), ("ann@example.com", "ann"));
-    // Its issuer calls her otherwise from now on. Here she is who she was.
+    // The issuer changes her names. Her account keeps its own.
     issuer.set().person = person("u-1", "other@example.com");
     let again = bearer(
         &app,

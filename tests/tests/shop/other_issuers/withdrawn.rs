@@ -1,5 +1,5 @@
-//! How long a token that was let in once is believed: no longer than what it was let in by. Its issuer withdraws the
-//! key, the operator changes or takes out the entry, or it would never end by itself.
+//! A known token is good only as long as it would be admitted anew: until its issuer withdraws the key, until the operator
+//! changes or removes the entry, and never much longer than a day.
 
 use super::{GUARDED, bearer, start_with, trusting};
 use crate::harness::issuer::{Issuer, now};
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 const TEN_YEARS: u64 = 315_360_000;
 
-/// A shop that looks at the issuer's keys every second.
+/// A shop that fetches the issuer's keys every second.
 async fn start(issuer: &Issuer, variables: &[(&str, &str)]) -> App {
     let usual = trusting(issuer, json!({}));
     let mut all: Vec<(&str, &str)> = usual.iter().map(|(n, v)| (*n, v.as_str())).collect();
@@ -23,7 +23,7 @@ async fn start(issuer: &Issuer, variables: &[(&str, &str)]) -> App {
     App::start_with(&all).await
 }
 
-/// A token that every service knows, and that ends in ten years, if one believes it.
+/// A token that every service has seen. Its `exp` is ten years away.
 async fn known(app: &App, issuer: &Issuer, members: Value) -> Actor {
     let mut claims = json!({"exp": now() + TEN_YEARS});
     for (name, value) in members.as_object().expect("members") {

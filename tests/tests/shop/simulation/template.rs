@@ -71,8 +71,8 @@ impl Template {
     }
 }
 
-/// The key-value store as well, or the copy would first of all be told again what is revoked. Without the tokens that
-/// were seen: to look at one for the first time is a part of what is tried.
+/// Copies the key-value store too: without it, auth would first write every revocation again. Leaves out the tokens that
+/// the guards have seen, so that the runs include the verification of a new token.
 fn copy_tokens(from: &Path, to: &Path) {
     copy_files(from, to);
     let store = Connection::open(to.join("sqlite_key_value.db")).expect("a store");

@@ -3,5 +3,6 @@
 mod doors;
 mod fields;
 mod inputs;
+mod paths;
 mod search;
 mod spellings;

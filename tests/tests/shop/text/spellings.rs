@@ -187,10 +187,10 @@ async fn accounts_from_before_are_found_under_every_spelling() {
         ("zoë@example.com", 4),
         (composed, 0),
     ] {
-        let forgot = app
-            .anonymous()
-            .post("/auth/password/forgot", &json!({"email": login}));
-        forgot.await.expect(202);
+        let anonymous = app.anonymous();
+        let body = json!({"email": login});
+        let forgot = anonymous.post("/auth/password/forgot", &body).await;
+        forgot.expect(202);
         let sql = format!(
             "SELECT count(*) FROM auth.password_resets WHERE account_id = '{}'",
             ids[id]
