@@ -20,6 +20,11 @@ struct Answer {
     known: Vec<String>,
 }
 
+/// Whether this instance knows all the items, so that [`check`] asks nobody.
+pub fn knows(lines: &[Line]) -> bool {
+    unknown(lines).is_empty()
+}
+
 /// Refuses lines whose item does not exist. When stock can't be asked, the order is taken: the saga
 /// will find out.
 pub async fn check(lines: &[Line]) -> Result<(), Problem> {

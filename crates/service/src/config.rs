@@ -2,6 +2,8 @@
 
 use crate::http::Problem;
 use spin_sdk::variables::{self, Error};
+use std::collections::BTreeMap;
+use std::sync::Mutex;
 
 /// The value of a variable.
 ///
@@ -27,8 +29,21 @@ pub async fn optional(name: &str) -> Option<String> {
 }
 
 /// A bound that operators may change: the variable's value, or `default` where it has none. None when the
-/// variable is 0, which means that there is no bound.
-pub async fn bound(name: &str, default: i64) -> Option<i64> {
-    let value = optional(name).await.and_then(|value| value.parse().ok());
-    Some(value.unwrap_or(default)).filter(|bound| *bound > 0)
+/// variable is 0, which means that there is no bound. Read once in the life of an instance, as bounds are looked at by
+/// every request that writes.
+pub async fn bound(name: &'static str, default: i64) -> Option<i64> {
+    static KNOWN: Mutex<BTreeMap<&str, i64>> = Mutex::new(BTreeMap::new());
+    let known = KNOWN.lock().ok().and_then(|known| known.get(name).copied());
+    let bound = match known {
+        Some(bound) => bound,
+        None => {
+            let value = optional(name).await.and_then(|value| value.parse().ok());
+            let bound = value.unwrap_or(default);
+            if let Ok(mut known) = KNOWN.lock() {
+                known.insert(name, bound);
+            }
+            bound
+        }
+    };
+    Some(bound).filter(|bound| *bound > 0)
 }

@@ -24,8 +24,10 @@ pub const KEEP_MS: i64 = 3 * 24 * 60 * 60 * 1000;
 const MAX_KEY: usize = 255;
 /// Keys that one account may have remembered at a time, unless `keys_per_account` says otherwise.
 const MAX_KEYS: i64 = 1_000;
-/// Answers forgotten with each one that is kept: more than one, so that they can't pile up.
-const SWEPT: i64 = 4;
+/// One in so many answers that are kept sweeps, and so many are swept then: more than are kept, so that they can't
+/// pile up. Which one it is the clock says, as an instance may live for one request only.
+const SWEEP_ONE_IN: i64 = 8;
+const SWEPT: i64 = 32;
 /// After how long somebody with too many keys should try again, in seconds. Keys end one by one.
 const TOO_MANY_KEYS_S: u64 = 3_600;
 
@@ -55,7 +57,8 @@ impl Answer {
         }
     }
 
-    /// Its body is what a GET shows now, so it has an `ETag`. Given again, it has none: by then it may be history.
+    /// Adds an `ETag`, because the body is what a GET shows now. When the answer is given again it has no tag: the
+    /// resource may have changed since.
     pub fn tagged(self) -> Answer {
         Answer {
             is_current: true,
@@ -158,7 +161,9 @@ impl Once {
     pub async fn keep(&self, tx: &Tx, answer: &Answer) -> Result<(), Problem> {
         let Some(key) = &self.key else { return Ok(()) };
         let now = clock::now_ms();
-        sweep_some(tx, now, SWEPT).await?;
+        if now % SWEEP_ONE_IN == 0 {
+            sweep_some(tx, now, SWEPT).await?;
+        }
         self.refuse_too_many(tx).await?;
         tx.execute(
             "INSERT INTO idempotency (caller, key, fingerprint, status, location, body, created_at)

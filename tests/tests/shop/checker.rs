@@ -64,8 +64,10 @@ const FALSIFICATIONS: [(&str, &str, &str); 26] = [
     ),
     (
         "billing",
-        "INSERT INTO transactions SELECT id || 'x', kind, debit, credit, amount, user_id,
-                 order_id, balance, created_at FROM transactions WHERE kind = 'charge'",
+        "INSERT INTO transactions (id, kind, debit, credit, amount, user_id, order_id, balance,
+                 created_at)
+         SELECT id || 'x', kind, debit, credit, amount, user_id, order_id, balance, created_at
+         FROM transactions WHERE kind = 'charge'",
         "at most once",
     ),
     (

@@ -85,7 +85,10 @@ async fn buy_until(stop: Arc<AtomicBool>, buyer: Actor, tea: String, rare: Strin
         if number % 3 == 2 {
             let path = format!("/orders/{order}/execute");
             let cancel = json!({"action": "cancel"});
-            buyer.insist("any", &path, &cancel).await.expect(200);
+            buyer
+                .insist(&format!("cancel {key}"), &path, &cancel)
+                .await
+                .expect(200);
             canceled = true;
         }
         let buyer = buyer.clone();

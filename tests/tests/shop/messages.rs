@@ -333,7 +333,9 @@ async fn a_batch_of_a_megabyte_is_taken_in_whole(app: &mut App) {
     let mut batch = vec![];
     let mut bytes = 0;
     while bytes < 1_000_000 {
-        let data = json!({"user_id": ann.id, "amount": 1, "balance": 1, "currency": "EUR"});
+        // Of several users, as each keeps a thousand.
+        let user = format!("00000000-0000-7000-8000-{:012}", batch.len() % 8);
+        let data = json!({"user_id": user, "amount": 1, "balance": 1, "currency": "EUR"});
         let notice = event("/tests", "deposit.accepted", &ann.id, data);
         bytes += notice.to_string().len();
         batch.push(notice);

@@ -12,7 +12,7 @@ const TOLD: [&str; 9] = [
     "qxusername7731",
     "qxfirst7731",
     "qxlast7731",
-    "qxphone7731",
+    "+49 7731 77310042",
     "qxaddress7731",
     "qxkey7731",
     "7a7a1111deadbeef7a7a2222deadbeef",
@@ -57,7 +57,7 @@ async fn register(app: &App) -> Actor {
     let mut owner = app.anonymous();
     let account = json!({
         "email": "qxemail7731@example.com", "username": "qxusername7731", "password": "correct horse",
-        "first_name": "qxfirst7731", "last_name": "qxlast7731", "phone": "qxphone7731",
+        "first_name": "qxfirst7731", "last_name": "qxlast7731", "phone": "+49 7731 77310042",
     });
     owner.take_tokens(&owner.post("/auth/register", &account).await.expect(201));
     owner

@@ -4,8 +4,8 @@ use axum::response::{IntoResponse, Response};
 use http::header::{AUTHORIZATION, CACHE_CONTROL, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-/// An answer that anybody may read: caches may keep it, and ask each time whether it is still so. Only without a
-/// token; who shows one may be shown more.
+/// An answer that anybody may read: caches may keep it but must check each time that it is current. That holds only
+/// for requests without a token, because a caller with a token may see more.
 pub struct Public<T>(pub T);
 
 /// The mark of [`Public`] on a response.
@@ -25,7 +25,8 @@ pub(super) fn shows_token(headers: &HeaderMap) -> bool {
     headers.contains_key(AUTHORIZATION)
 }
 
-/// Labels an answer that does not say itself who may keep it. A new route is private, and so is every error.
+/// Sets `Cache-Control` where the handler has not. Every route is private unless it answers with [`Public`], and so is
+/// every error.
 pub(super) fn label(response: &mut Response, token_shown: bool) {
     let is_public = response.extensions().get::<IsPublic>().is_some();
     let is_success = matches!(response.status(), StatusCode::OK | StatusCode::NOT_MODIFIED);

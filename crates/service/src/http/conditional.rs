@@ -25,7 +25,7 @@ pub struct Conditions {
 
 /// The tags of one of the fields.
 struct Known {
-    /// `*`: whatever there is.
+    /// `*`: any representation.
     any: bool,
     strong: Vec<String>,
     weak: Vec<String>,
@@ -39,7 +39,7 @@ impl Conditions {
         }
     }
 
-    /// Whether there are any.
+    /// Whether the request has neither field.
     pub fn is_empty(&self) -> bool {
         self.if_match.is_none() && self.if_none_match.is_none()
     }
@@ -72,7 +72,7 @@ impl<S: Sync> FromRequestParts<S> for Conditions {
 }
 
 impl Known {
-    /// None where the field is not there.
+    /// `None` if the field is absent.
     fn read(headers: &HeaderMap, name: &HeaderName) -> Option<Known> {
         let mut known = Known {
             any: false,
@@ -88,7 +88,7 @@ impl Known {
         Some(known)
     }
 
-    /// Reads a list of tags (RFC 9110 §8.8.3); what is none ends it.
+    /// Reads a list of tags (RFC 9110 §8.8.3). Anything that is not a tag ends the list.
     fn read_tags(&mut self, line: &str) {
         let mut rest = line;
         loop {
@@ -104,7 +104,7 @@ impl Known {
         }
     }
 
-    /// A weak tag never matches: what it names may differ.
+    /// A weak tag never matches: representations that share one may differ.
     fn is_strongly(&self, tag: &str) -> bool {
         self.any || self.strong.iter().any(|known| known == tag)
     }
@@ -141,7 +141,7 @@ fn opaque(body: &[u8]) -> String {
 
 /// Adds a tag to what was read, and answers 304 to a client that has it already.
 pub(super) async fn tagged(response: Response, conditions: Conditions) -> Response {
-    // What a handler forbids to keep has no use for a tag, and must not become a 304.
+    // An answer that the handler marks as `no-store` needs no tag and must not become a 304.
     let kept = response.headers().get(CACHE_CONTROL);
     if response.status() != StatusCode::OK || kept.is_some_and(|value| value == "no-store") {
         return response;

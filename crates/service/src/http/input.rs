@@ -12,10 +12,10 @@ use std::pin::pin;
 
 /// Bytes of a request body.
 pub const MAX_BODY: usize = 64 * 1024;
-/// A body that is too large is read up to here and thrown away, so that a client which still sends can read why it is
-/// refused, and go on with its connection …
+/// A body that is too large is read up to this size and thrown away. So a client that is still sending can read the
+/// refusal and keep its connection …
 const MAX_DISCARDED: usize = 1024 * 1024;
-/// … but only for this long, in nanoseconds: who sends slowly is not waited for.
+/// … but only for this long, in nanoseconds: a slow client does not hold a place.
 const MAX_DISCARDING: u64 = 2_000_000_000;
 
 /// A JSON body. 415 when it does not say so or is encoded, 413 past [`MAX_BODY`], 400 when it is no JSON, 422 with
@@ -31,8 +31,8 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Input<T> {
     }
 }
 
-/// A JSON body that may be left out: an empty one is none, whatever its header says of it. Nor is one that does not
-/// say what it is.
+/// A JSON body that may be left out: an empty body counts as none, whatever the header says, and so does a body
+/// without a `Content-Type`.
 pub struct OptionalInput<T>(pub Option<T>);
 
 impl<T: DeserializeOwned, S: Sync> FromRequest<S> for OptionalInput<T> {
@@ -119,7 +119,7 @@ fn refuse_encoded(headers: &HeaderMap) -> Result<(), Problem> {
 async fn collect(headers: &HeaderMap, mut body: Body) -> Result<Vec<u8>, Problem> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok());
     let announced = announced.and_then(|v| v.parse::<usize>().ok()).unwrap_or(0);
-    // Who waits for a word before sending the body (RFC 9110 §10.1.1) gets this one.
+    // A client that waits for 100 Continue before it sends the body (RFC 9110 §10.1.1) need not send it.
     if announced > MAX_DISCARDED || (announced > MAX_BODY && headers.contains_key(EXPECT)) {
         return Err(too_large());
     }

@@ -1,7 +1,7 @@
 //! Keyset pagination: `?limit=&cursor=` in, `{data, next_cursor?}` out.
 //!
-//! A cursor is the sorting key of the last element shown. It is checked where it comes in: what is not of the
-//! key's shape is 422 with the field `cursor`, an empty one is the first page.
+//! A cursor is the sorting key of the last element shown. A malformed cursor is 422 with the field `cursor`; an empty
+//! one means the first page.
 
 use super::Problem;
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,7 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// Of the same place in the list, with something else made of each element.
+    /// The same page with each element converted.
     pub fn map<U>(self, make: impl FnMut(T) -> U) -> Page<U> {
         Page {
             data: self.data.into_iter().map(make).collect(),
@@ -36,7 +36,7 @@ impl<T> Page<T> {
         }
     }
 
-    /// Without what is not wanted. The next page begins where it did.
+    /// Keeps only some of the elements. The next page begins where it would have begun anyway.
     pub fn only(mut self, is_wanted: impl Fn(&T) -> bool) -> Page<T> {
         self.data.retain(is_wanted);
         self
