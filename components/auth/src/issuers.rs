@@ -16,8 +16,6 @@ use wasmart_tokens::notes::{self, Found, IssuerKeys, Metadata, keys_key, wanted_
 /// How often one looks for the answer to another's question, and how long between two looks, in nanoseconds.
 const LOOKS: u32 = 20;
 const PAUSE: u64 = 100_000_000;
-/// Who needs an issuer that has not answered may come again after so many seconds.
-const ANSWERS_WITHIN_S: u64 = 5;
 
 /// Whether anybody but us is trusted with anything.
 pub async fn any() -> bool {
@@ -86,8 +84,7 @@ pub async fn renewed(issuer: &str) -> Result<Found, Problem> {
     } else {
         asked_by_another(issuer).await?
     };
-    let unknown =
-        || Problem::unavailable(format!("{issuer} has not answered")).retry_after(ANSWERS_WITHIN_S);
+    let unknown = || Problem::unavailable(format!("{issuer} has not answered"));
     known.and_then(|known| known.found).ok_or_else(unknown)
 }
 
