@@ -3,6 +3,10 @@
 use crate::harness::App;
 use crate::harness::actor::PLENTY;
 use rusqlite::Connection;
+use std::fs::DirEntry;
+use std::io::ErrorKind;
+use std::path::Path;
+use tempfile::TempDir;
 
 /// A falsification: in which database, what, and a word of what must be said of it.
 const FALSIFICATIONS: [(&str, &str, &str); 26] = [
@@ -165,13 +169,7 @@ async fn books_that_were_falsified_do_not_pass() {
     assert_eq!(app.books().faults(0), Vec::<String>::new());
 
     for (service, falsify, said) in FALSIFICATIONS {
-        let copy = tempfile::tempdir().expect("a temporary folder");
-        for file in std::fs::read_dir(app.databases()).expect("the databases") {
-            let file = file.expect("a file");
-            if file.file_name().to_string_lossy().contains(".db") {
-                std::fs::copy(file.path(), copy.path().join(file.file_name())).expect("copied");
-            }
-        }
+        let copy = copied(&app.databases());
         let database = Connection::open(copy.path().join(format!("{service}.db"))).expect("opened");
         let falsified = database.execute_batch(&format!(
             "PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON; {falsify}"
@@ -183,4 +181,25 @@ async fn books_that_were_falsified_do_not_pass() {
         assert!(found, "{falsify} went unnoticed: {faults:#?}");
     }
     app.finish().await;
+}
+
+/// A copy of the databases. Their logs come and go where each statement opens a file of its own, as on Spin: a copy
+/// in which one has gone missing is begun again.
+fn copied(databases: &Path) -> TempDir {
+    loop {
+        let copy = tempfile::tempdir().expect("a temporary folder");
+        let files = std::fs::read_dir(databases).expect("the databases");
+        let is_database = |file: &DirEntry| file.file_name().to_string_lossy().contains(".db");
+        let mut files = files.map(|file| file.expect("a file")).filter(is_database);
+        let result = files.try_for_each(|file| {
+            std::fs::copy(file.path(), copy.path().join(file.file_name())).map(drop)
+        });
+        match result {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            result => {
+                result.expect("copied");
+                return copy;
+            }
+        }
+    }
 }
