@@ -139,6 +139,9 @@ pub async fn announce(tx: &Tx, registered: AccountRegistered) -> Result<(), DbEr
     outbox::enqueue_for(tx, "accounts", &["users", "billing"], &event).await
 }
 
+/// Puts a text right, or says what is wrong with it.
+type Clean = fn(&str) -> Result<String, TextError>;
+
 /// All faults of the input at once; what is told of its owner becomes what is stored.
 fn checked(input: &mut Register) -> Result<Account, Problem> {
     let mut errors = Vec::new();
@@ -162,7 +165,7 @@ fn checked(input: &mut Register) -> Result<Account, Problem> {
             .ok()
     });
     let name = |typed: &str| PERSON_NAME.clean(typed);
-    let texts: [(_, _, fn(&str) -> Result<String, TextError>); 4] = [
+    let texts: [(_, _, Clean); 4] = [
         ("first_name", &mut input.first_name, name),
         ("last_name", &mut input.last_name, name),
         ("phone", &mut input.phone, clean_phone),

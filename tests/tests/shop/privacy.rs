@@ -30,7 +30,11 @@ fn found(folder: &Path, words: &[&str]) -> Vec<String> {
         if kind.is_dir() {
             hits.extend(found(&entry.path(), words));
         } else if kind.is_file() {
-            let bytes = std::fs::read(entry.path()).expect("readable");
+            // SQLite's journals come and go while one looks.
+            let bytes = match std::fs::read(entry.path()) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                bytes => bytes.expect("readable"),
+            };
             let has = |word: &&&str| {
                 bytes
                     .windows(word.len())

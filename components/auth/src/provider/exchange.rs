@@ -45,9 +45,8 @@ async fn tokens(
     verifier: &str,
 ) -> Result<Value, Problem> {
     let endpoint = metadata.token_endpoint.as_deref();
-    let endpoint = endpoint.ok_or_else(|| {
-        Problem::misconfigured(format!("{} has no token_endpoint", provider.name))
-    })?;
+    let endpoint = endpoint
+        .ok_or_else(|| Problem::unavailable(format!("{} has no token_endpoint", provider.name)))?;
     let redirect_uri = redirect_uri(provider).await?;
     let mut fields = vec![
         ("grant_type", "authorization_code"),

@@ -18,7 +18,7 @@ pub async fn start(Name(name): Name) -> Result<Response, Problem> {
     let found = issuers::found(&provider.issuer).await?;
     let endpoint = found.metadata.authorization_endpoint;
     let endpoint = endpoint
-        .ok_or_else(|| Problem::misconfigured(format!("{name} has no authorization_endpoint")))?;
+        .ok_or_else(|| Problem::unavailable(format!("{name} has no authorization_endpoint")))?;
     let sign_in = SignIn::new()?;
     let location = location(&endpoint, &provider, &sign_in).await?;
     sign_in.keep(&Db::open(&SERVICE).await?, &provider).await?;

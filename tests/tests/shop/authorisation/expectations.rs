@@ -211,8 +211,12 @@ pub const TABLE: &[Expectation] = &[
     line("GET", "/api/v1/logout", Account, 204)
         .ends(Ends::Session)
         .body_first(),
-    line("POST", "/api/v1/auth/logout/everywhere", Account, 204).ends(Ends::Session),
-    line("POST", "/api/v1/auth/logout-all", Account, 204).ends(Ends::Session),
+    line("POST", "/api/v1/auth/logout/everywhere", Account, 204)
+        .ends(Ends::Session)
+        .body_first(),
+    line("POST", "/api/v1/auth/logout-all", Account, 204)
+        .ends(Ends::Session)
+        .body_first(),
     // Nobody may sign in elsewhere here: the handler says that there is no such provider.
     line("GET", "/api/v1/auth/{provider}/login", Public, 404),
     line("GET", "/api/v1/auth/{provider}/callback", Public, 404).query("?state=x&code=y"),

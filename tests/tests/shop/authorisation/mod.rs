@@ -288,7 +288,7 @@ impl Shop {
     /// What the databases hold, but for what a refusal may leave behind, and what moves by itself.
     fn contents(&self) -> Vec<(String, String)> {
         let mut contents = self.app.books().contents();
-        let by_itself = ["drain_lease", "attempts", "audit", "hashing"];
+        let by_itself = ["drain_lease", "attempts", "audit", "hashing", "told"];
         contents.retain(|(table, _)| !by_itself.iter().any(|name| table.ends_with(name)));
         contents
     }
