@@ -3,50 +3,68 @@
 
 use crate::harness::actor::PLENTY;
 use crate::harness::{App, eventually, logs, workspace};
-use crate::on_both_channels;
+use crate::{on_both_channels, on_both_unsigned_channels};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use wasmart_host::{CallHook, Delivery, Fate};
 
-on_both_channels!(a_reason_with_line_breaks_is_one_line_of_the_log);
+on_both_channels!(a_reason_with_line_breaks_is_refused_and_not_logged);
+on_both_unsigned_channels!(what_comes_over_the_channels_is_one_line_of_the_log);
 
 const GOOD: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-async fn a_reason_with_line_breaks_is_one_line_of_the_log(app: &mut App) {
+/// What begins a line, moves the cursor or turns the text round.
+const SEPARATORS: [&str; 8] = [
+    "\n",
+    "\r\n",
+    "\r",
+    "\u{2028}",
+    "\u{85}",
+    "\u{b}",
+    "\u{1b}[2K\u{1b}[1G",
+    "\u{202e}",
+];
+
+async fn a_reason_with_line_breaks_is_refused_and_not_logged(app: &mut App) {
     let admin = app.admin().await;
     let tea = app.manager().await.sell("Tea", 100, 50).await;
     let ann = app.customer_with(PLENTY).await;
-    for (number, separator) in [
-        "\n",
-        "\r\n",
-        "\r",
-        "\u{2028}",
-        "\u{85}",
-        "\u{b}",
-        "\u{1b}[2K\u{1b}[1G",
-        "\u{202e}",
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let order = ann.order(&tea, 1).await;
-        ann.wait_for(&order, "paid").await;
-        let mark = format!("mark-{number}-");
-        let forged = format!(r#"{{"audit":"role.changed","detail":"{mark}b"}}"#);
-        let padding = "x".repeat(if number == 0 { 300 } else { 0 });
-        let reason = format!("{mark}a{separator}{forged}{padding}{separator}{forged}");
-        let path = format!("/sagas/{order}/compensate");
-        let answer = admin.post(&path, &json!({"reason": reason})).await;
-        if answer.status == 422 {
-            // Not a reason that a person would write: refused, and then not on the log at all.
-            assert!(!logs::so_far().contains(&mark), "{answer}");
-            continue;
-        }
-        answer.expect(200);
+    let order = ann.order(&tea, 1).await;
+    ann.wait_for(&order, "paid").await;
+    let path = format!("/sagas/{order}/compensate");
+    for (number, separator) in SEPARATORS.into_iter().enumerate() {
+        let mark = format!("reason-{number}-");
+        let reason = format!("{mark}{separator}{{\"audit\":\"role.changed\"}}");
+        let body = json!({"reason": reason});
+        admin.post(&path, &body).await.expect(422);
+        assert!(!logs::so_far().contains(&mark), "{separator:?}");
+    }
+    let body = json!({"reason": "a plain reason"});
+    admin.post(&path, &body).await.expect(200);
+    let log = logs::so_far();
+    let told = format!("order {order} is compensated by an operator: a plain reason");
+    assert!(log.contains(&told), "{log}");
+}
+
+/// Where nothing is signed, whoever may publish chooses an event's id and type, and both are logged.
+async fn what_comes_over_the_channels_is_one_line_of_the_log(app: &mut App) {
+    let tea = app.manager().await.sell("Tea", 100, 50).await;
+    app.quiet().await;
+    for (number, separator) in SEPARATORS.into_iter().enumerate() {
+        let mark = format!("event-{number}-");
+        let forged = format!("{separator}{{audit: role.changed}} {mark}");
+        let padding = "x".repeat(if number == 0 { 9_000 } else { 0 });
+        let event = json!([{
+            "specversion": "1.0", "id": format!("{mark}{forged}"), "source": "/tests",
+            "type": format!("{tea}{forged}{padding}{forged}"), "subject": "none",
+            "time": "2026-01-01T00:00:00Z", "dataschema": "wasmart:saga/messages@1.0.0", "data": {},
+        }]);
+        app.publish("stock_changes", event.to_string()).await;
+        app.expect_dead_letters(1);
         let log = eventually("the line", async || {
             let log = logs::so_far();
-            log.contains(&format!("{mark}a")).then_some(log)
+            log.contains(&mark).then_some(log)
         })
         .await;
         let lines: Vec<&str> = log
@@ -54,14 +72,10 @@ async fn a_reason_with_line_breaks_is_one_line_of_the_log(app: &mut App) {
             .filter(|line| line.contains(&mark))
             .collect();
         assert_eq!(lines.len(), 1, "{lines:#?}");
-        assert!(
-            lines[0].contains(&format!("order {order} is compensated")),
-            "{lines:#?}"
-        );
+        assert!(lines[0].contains("guest: dead letter event-"), "{lines:#?}");
         let strange = |c: char| c.is_control() || "\u{2028}\u{202e}".contains(c);
         assert!(!lines[0].contains(strange), "{:?}", lines[0]);
         assert!(lines[0].len() < 6_000, "{} bytes", lines[0].len());
-        ann.wait_for(&order, "canceled").await;
     }
 }
 
