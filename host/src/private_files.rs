@@ -69,7 +69,7 @@ fn is_below(folder: &Path, start: &Path) -> bool {
 fn report(path: &Path, closed: io::Result<()>) {
     match closed {
         Ok(()) => warn_if_open(path),
-        Err(error) => tracing::warn!(path = %path.display(), %error, "can't be kept from others"),
+        Err(error) => tracing::warn!(path = %path.display(), %error, "others may still read this"),
     }
 }
 
@@ -78,7 +78,7 @@ pub(crate) fn warn_if_open(path: &Path) {
     let is_open = |found: std::fs::Metadata| found.permissions().mode() & 0o077 != 0;
     if path.metadata().is_ok_and(is_open) {
         let path = path.display();
-        tracing::warn!(%path, "others on this machine may read this; take it from them: chmod go=");
+        tracing::warn!(%path, "other users of this machine may read this; run chmod go= on it");
     }
 }
 

@@ -52,7 +52,7 @@ impl Up {
         build::components()?;
         let keys = KeySet::load_or_create(&key_folder())?;
         let command = self.command(&keys)?;
-        keep_private(&data_folder()).context("the data folder can't be kept from others")?;
+        keep_private(&data_folder()).context("the data folder can't be closed to other users")?;
         let mut host = Running::start(command)?;
         host.wait_until_ready(self.listen)?;
         if self.demo {

@@ -35,7 +35,7 @@ pub async fn check(lines: &[Line]) -> Result<(), Problem> {
     match ask(&missing).await {
         Ok(known) => remember(known),
         Err(reason) => {
-            wasmart_service::log!("stock can't be asked for items, the saga will: {reason}");
+            wasmart_service::log!("stock does not answer about items, the saga will ask: {reason}");
             return Ok(());
         }
     }

@@ -237,7 +237,7 @@ fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
         return Ok(None);
     };
     if keys.next().is_some() {
-        return refuse("must come once");
+        return refuse("must appear only once");
     }
     match key.to_str() {
         Ok(key) if (1..=MAX_KEY).contains(&key.len()) && !key.contains('\t') => {

@@ -52,7 +52,7 @@ impl Problem {
             Self::BadRequest => ("bad-request", "The request is malformed"),
             Self::NoSuchRoute => ("no-such-route", "No route leads here"),
             Self::BodyTooLarge => ("body-too-large", "The request body is too large"),
-            Self::RequestTimeout => ("request-timeout", "The body did not come in time"),
+            Self::RequestTimeout => ("request-timeout", "The body did not arrive in time"),
             Self::ComponentFailed => ("component-failed", "The component failed"),
             Self::Overloaded => ("overloaded", "Too many requests at once"),
             Self::Timeout => ("timeout", "The component did not answer in time"),

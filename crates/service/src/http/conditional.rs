@@ -172,7 +172,7 @@ fn failed() -> Problem {
     Problem::new(
         StatusCode::PRECONDITION_FAILED,
         "precondition-failed",
-        "This is not what it was; read it again",
+        "This has changed since you read it; read it again",
     )
 }
 

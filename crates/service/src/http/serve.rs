@@ -137,7 +137,7 @@ fn not_allowed(table: &Table, path: &str) -> Response {
     Problem::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "method-not-allowed",
-        "This path does not answer this method",
+        "This path does not support this method",
     )
     .allow(&table.allowed(path))
     .into_response()
