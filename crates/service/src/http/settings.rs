@@ -11,7 +11,7 @@ pub(super) struct Settings {
     pub requests_per_minute: Option<u32>,
     /// Origins whose pages may read answers and use cookies: `https://shop.example.com`.
     pub origins: Vec<Origin>,
-    /// The shop's own origin; none where the issuer is no URL.
+    /// The shop's own origin; `None` if the issuer is not a URL.
     pub own_origin: Option<Origin>,
 }
 
