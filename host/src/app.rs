@@ -55,7 +55,8 @@ impl App {
         }
     }
 
-    /// Looks at the head of a request and prepares it for a component, whose name this is; or answers.
+    /// Checks the head of a request and prepares it for a component; returns the component's name,
+    /// or an answer.
     pub fn admit<B>(
         &self,
         request: &mut http::Request<B>,
@@ -95,7 +96,7 @@ impl App {
         Some(self.serve(id, request).await)
     }
 
-    /// What the component answers, or the host in its place.
+    /// The answer of the component, or of the host in its place.
     pub async fn serve(&self, id: &str, request: Request) -> Response {
         let component = self.components.get(id);
         let Some(pool) = component.and_then(|component| component.http.as_ref()) else {

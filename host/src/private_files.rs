@@ -17,7 +17,8 @@ use crate::runtime_config::{Folders, RuntimeConfig};
 /// What SQLite puts beside a database.
 const BESIDE: [&str; 4] = ["", "-wal", "-shm", "-journal"];
 
-/// Closes what earlier runs have left open to others. Failure is only logged: on some volumes modes can't be changed.
+/// Closes files that earlier runs have left open to others. Failure is only logged: on some volumes
+/// modes can't be changed.
 pub(crate) fn mend(config: &RuntimeConfig, folders: &Folders<'_>, beside: Option<&Path>) {
     if !holds_more(folders.state) {
         report(folders.state, close_all(folders.state));
@@ -65,7 +66,7 @@ fn is_below(folder: &Path, start: &Path) -> bool {
     })
 }
 
-/// Logs what others on this machine may still read.
+/// Logs the files that others on this machine may still read.
 fn report(path: &Path, closed: io::Result<()>) {
     match closed {
         Ok(()) => warn_if_open(path),

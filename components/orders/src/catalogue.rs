@@ -20,7 +20,7 @@ struct Answer {
     known: Vec<String>,
 }
 
-/// Whether this instance knows all the items, so that [`check`] asks nobody.
+/// Whether this instance knows all the items, so that [`check`] needs no request to stock.
 pub fn knows(lines: &[Line]) -> bool {
     unknown(lines).is_empty()
 }

@@ -1,4 +1,4 @@
-//! What may be shown of a Redis address: where it leads, not who logs in there.
+//! The part of a Redis address that may be shown: where it leads, not who logs in there.
 
 use url::Url;
 
