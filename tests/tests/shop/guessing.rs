@@ -258,7 +258,7 @@ async fn wrong_reset_tokens_do_not_keep_a_right_one_waiting() {
     reset(&app, "guessed", new)
         .await
         .refused(429, "too-many-attempts");
-    // Nor does anything else that this network has asked too often.
+    // Nor do other requests of which this network has sent too many.
     let tries = (0..110).map(|number| {
         let (nobody, body) = (app.anonymous(), json!({"email": format!("nobody{number}")}));
         async move { nobody.post("/auth/password/forgot", &body).await.status }

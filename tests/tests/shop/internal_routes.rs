@@ -1,5 +1,5 @@
-//! What the host and the services ask each other is behind the shared secret. Whoever has it not can't tell an
-//! internal route from a path that does not exist.
+//! Requests between the host and the services need the shared secret. Without it, an internal route
+//! can't be told from a path that does not exist.
 
 use crate::harness::routes::{routes, with_secret};
 use crate::harness::{Actor, Answer, App, workspace};
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 const METHODS: [&str; 9] = [
     "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW",
 ];
-/// Nobody serves this path.
+/// A path that does not exist.
 const NOWHERE: &str = "/internal/nothing/at/all";
 const ID: &str = "00000000-0000-7000-8000-000000000000";
 

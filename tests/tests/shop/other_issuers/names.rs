@@ -1,12 +1,12 @@
-//! The names in another issuer's token say nothing about who somebody is here. Whatever shows a name shows the account's
-//! own, or none.
+//! The names in another issuer's token say nothing about who the caller is in this shop. Every
+//! answer with a name shows the account's own name, or none.
 
 use super::{bearer, person, start};
 use crate::harness::issuer::Issuer;
 use crate::harness::{Actor, Answer, App, eventually};
 use serde_json::{Value, json};
 
-/// Somebody who has an account here, with an email and a username.
+/// A customer with an account of the shop, with an email and a username.
 async fn zoe(app: &App) -> Actor {
     let mut zoe = app.anonymous();
     let body = json!({"email": "zoe@example.com", "username": "zoe", "password": "correct horse"});
