@@ -37,7 +37,7 @@ struct Key {
 /// Why an event is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Untrusted {
-    /// It has no signature, or is no event at all.
+    /// It has no signature, or is not an event at all.
     Unsigned,
     /// It was signed for another channel.
     WrongChannel,

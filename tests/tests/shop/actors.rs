@@ -104,7 +104,7 @@ async fn the_history_of_an_order_says_who_made_each_change() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_turned_round_says_who_did_it_and_why() {
+async fn a_compensated_order_says_who_did_it_and_why() {
     let app = App::start().await;
     let (admin, manager) = (app.admin().await, app.manager().await);
     let tea = manager.sell("Tea", 100, 9).await;
@@ -141,7 +141,7 @@ async fn an_order_turned_round_says_who_did_it_and_why() {
         json!({"kind": "operator"}),
         "the customer sees that it was the shop"
     );
-    // A dry run is no change.
+    // A dry run changes nothing.
     let third = ann.order(&tea, 1).await;
     ann.wait_for(&third, "paid").await;
     let dry = json!({"reason": "a look", "dry_run": true});

@@ -318,7 +318,7 @@ async fn an_encoded_form_is_refused_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_sends_too_much_reads_why_and_may_go_on() {
+async fn a_client_that_sends_too_much_reads_why_and_may_go_on() {
     let app = App::start().await;
     let ann = app.customer().await;
     let address = app.address().socket();

@@ -116,7 +116,7 @@ async fn no_spelling_body_or_guess_makes_an_internal_route_show_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_holds_the_secret_is_told_what_is_wrong() {
+async fn holders_of_the_secret_are_told_what_is_wrong() {
     let app = App::start().await;
     let nobody = app.anonymous();
     let tick = "/internal/orders/tick";

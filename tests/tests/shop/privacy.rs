@@ -185,7 +185,7 @@ async fn no_byte_of_what_another_issuer_said_of_a_deleted_account_is_in_any_file
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_registration_that_nobody_has_heard_of_is_told_without_what_it_said() {
+async fn a_registration_that_is_still_unsent_loses_its_data_with_the_account() {
     let mut app = App::start().await;
     let owner = register(&app).await;
     app.quiet().await;

@@ -20,7 +20,7 @@ async fn an_account_has_so_many_drafts_at_a_time() {
         refused.refused(409, "too-many-drafts");
     };
     too_many().await;
-    // A repeat is no new draft; an order is none; others have their own.
+    // A repeat makes no new draft; an order is not a draft; others have their own limit.
     ann.post_once("k", "/orders", &draft).await.expect(201);
     let order = ann.order(&tea, 1).await;
     bob.draft(&tea, 1).await;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Person {
     Anonymous,
-    /// With something that is no token.
+    /// With something that is not a token.
     Garbage,
     /// With a token like the shop's, but signed with another key.
     Forged,

@@ -69,7 +69,7 @@ async fn nobody_passes_under_the_name_of_somebody_here() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_has_an_account_here_passes_under_its_names() {
+async fn an_account_passes_under_its_own_names() {
     let issuer = Issuer::start().await;
     let app = start(&issuer).await;
     let ann = bearer(&app, issuer.access_token(json!({})));

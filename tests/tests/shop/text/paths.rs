@@ -49,7 +49,7 @@ async fn a_path_with_odd_bytes_names_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bytes_that_are_no_text_are_no_search() {
+async fn bytes_that_are_not_text_are_refused_in_a_search() {
     let app = App::start().await;
     let admin = app.admin().await;
     for odd in ["%FF", "%C3%28", "%ED%A0%80", "%00", "a%0Ab", "%F4%90%80%80"] {

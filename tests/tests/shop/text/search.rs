@@ -130,7 +130,7 @@ async fn items_are_found_in_any_script_whatever_the_case_the_accents_and_the_for
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn items_from_before_are_found_as_they_were_and_folded_by_ticks() {
+async fn older_items_are_found_as_before_and_folded_by_ticks() {
     let mut app = App::start().await;
     let admin = app.admin().await;
     for (name, _, _) in NAMES {

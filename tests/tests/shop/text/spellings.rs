@@ -85,7 +85,7 @@ async fn all_spellings_of_an_email_or_a_username_are_one_account() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_login_with_something_hidden_in_it_is_nobodys() {
+async fn a_login_with_a_hidden_character_names_no_account() {
     let app = App::start().await;
     register(&app, "ann@example.com", Some("ann"))
         .await
@@ -134,7 +134,7 @@ fn spell(auth: &Connection, id: &str, email: &str, username: Option<&str>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn accounts_from_before_are_found_under_every_spelling() {
+async fn older_accounts_are_found_under_every_spelling() {
     let mut app = App::start().await;
     let mut ids = Vec::new();
     for number in 0..5 {
