@@ -116,14 +116,15 @@ impl Rule {
     }
 }
 
-/// An entry without the parts that nobody needs to see in an error. A Redis address, which applications grant as they
-/// connect to it, may have a user, a password and a database in it (Spin refuses those).
+/// An entry without the parts that an error must not show. Applications grant a Redis address as
+/// they connect to it, so it may contain a user, a password and a database (Spin refuses those).
 fn reachable(entry: &str) -> Cow<'_, str> {
     let Some((scheme, rest)) = entry.split_once("://") else {
         return entry.into();
     };
     let is_redis = matches!(scheme, "redis" | "rediss" | "valkey" | "valkeys");
-    // A password may hold what ends an address elsewhere: it is over at the last `@`.
+    // A password may contain characters that would otherwise end an address, so it ends at the last
+    // `@`.
     let place = rest.rsplit_once('@').map(|(_, place)| place);
     match (is_redis, place) {
         (false, None) => entry.into(),

@@ -51,28 +51,29 @@ impl App {
     pub async fn route(&self, mut request: Request, client: SocketAddr) -> Response {
         match self.admit(&mut request, client) {
             Ok(id) => self.serve(&id, request).await,
-            Err(answer) => answer,
+            Err(answer) => *answer,
         }
     }
 
-    /// Looks at the head of a request and prepares it for a component, whose name this is; or answers.
+    /// Checks the head of a request and prepares it for a component; returns the component's name,
+    /// or an answer.
     pub fn admit<B>(
         &self,
         request: &mut http::Request<B>,
         client: SocketAddr,
-    ) -> Result<Arc<str>, Response> {
+    ) -> Result<Arc<str>, Box<Response>> {
         let own = || self.own_authority();
         let uri = headers::absolute_uri(request, own)
-            .map_err(|headers::BadHost| Problem::BadRequest.response())?;
+            .map_err(|headers::BadHost| Box::new(Problem::BadRequest.response()))?;
         headers::strip(request.headers_mut());
         if let Some(rest) = uri.path().strip_prefix(WELL_KNOWN) {
-            return Err(match rest {
+            return Err(Box::new(match rest {
                 "health" => http::Response::new(crate::http::body::full("OK")),
                 _ => Problem::NoSuchRoute.response(),
-            });
+            }));
         }
         let Some(found) = self.routes.find(uri.path()) else {
-            return Err(Problem::NoSuchRoute.response());
+            return Err(Box::new(Problem::NoSuchRoute.response()));
         };
         headers::describe(request.headers_mut(), &uri, &Matched::from(&found), client);
         let id = found.route.component.clone();
@@ -95,7 +96,7 @@ impl App {
         Some(self.serve(id, request).await)
     }
 
-    /// What the component answers, or the host in its place.
+    /// The answer of the component, or of the host in its place.
     pub async fn serve(&self, id: &str, request: Request) -> Response {
         let component = self.components.get(id);
         let Some(pool) = component.and_then(|component| component.http.as_ref()) else {

@@ -182,8 +182,8 @@ impl HostBuilder {
         self
     }
 
-    /// How many connections clients may have, how slow they may be and how much they may leave unread. Calls
-    /// between components are not bound by it.
+    /// How many connections clients may have, how slow they may be and how much they may leave
+    /// unread. These limits do not apply to calls between components.
     pub fn client_limits(mut self, limits: ClientLimits) -> Self {
         self.client_limits = limits;
         self
@@ -308,7 +308,7 @@ impl HostBuilder {
 fn read_env_file(path: &Path) -> Result<HashMap<String, String>, String> {
     match std::fs::read_to_string(path) {
         Ok(text) => {
-            // It may contain secrets, but it is the operator's file: only warn.
+            // The file may contain secrets, but it belongs to the operator: only warn.
             private_files::warn_if_open(path);
             parse_env_file(&text).map_err(|error| format!("{}: {error}", path.display()))
         }

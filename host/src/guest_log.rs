@@ -23,7 +23,7 @@ pub(crate) struct GuestLog {
 #[derive(Default)]
 struct Line {
     bytes: Vec<u8>,
-    /// Whether its beginning was too long, and is on the log already.
+    /// Whether the line is too long, and its beginning is on the log already.
     goes_on: bool,
 }
 
@@ -58,8 +58,9 @@ impl GuestLog {
     }
 }
 
-/// What a guest says may come from its clients. So that none of it can pass for a line of somebody else, what would
-/// move the cursor or turn the text round is escaped, and a line that is the rest of another one begins with `…`.
+/// A guest's output may contain text from its clients. So that it can't pass for another line of
+/// the log, characters that move the cursor or change the direction of text are escaped, and the
+/// continuation of a line begins with `…`.
 fn shown(line: &[u8], goes_on: bool) -> String {
     let text = String::from_utf8_lossy(line);
     let text = escape(text.trim_end());

@@ -108,8 +108,8 @@ impl Host {
         )
     }
 
-    /// Accepts and receives nothing more, waits up to ten seconds for what runs, then ends. Empties the write-ahead
-    /// logs, so that deleted data is not left in them.
+    /// Accepts and receives nothing more, waits up to ten seconds for running work, then ends.
+    /// Empties the write-ahead logs, so that deleted data is not left in them.
     pub async fn stop(mut self) {
         self.parts.stop.send();
         let tasks = std::mem::take(&mut self.parts.tasks);

@@ -72,14 +72,14 @@ pub const BODY_READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// A body up to this size is read whole before its request takes a place: what the shop's components accept.
 pub const SMALL_BODY_BYTES: usize = 64 * 1024;
 
-/// Bodies that are being waited for at once. They hold `SMALL_BODY_BYTES` each, 64 MiB together.
+/// Unfinished bodies at once. They hold `SMALL_BODY_BYTES` each, 64 MiB together.
 pub const UNFINISHED_BODIES: usize = 1024;
 
-/// A client that has taken no part of its answers for this long is not reading.
+/// A client that has taken no part of its answers for this long does not read them.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bytes of answers that one connection may leave in the host. Past it, answers stay in their components, which
-/// wait; a web page's worth fits.
+/// Unsent bytes of answers that one connection may have in the host; enough for a web page. Beyond
+/// it, answers stay in their components, which wait.
 pub const UNSENT_BYTES_EACH: usize = 4 * 1024 * 1024;
 
 /// The same for all connections together.
@@ -95,11 +95,12 @@ pub const BACKLOG_TIMEOUT: Duration = Duration::from_secs(1);
 /// the answers that a client can order before the host can know that it does not read them.
 pub const HTTP2_REQUESTS: usize = 16;
 
-/// What a component writes is taken in parts of this size.
+/// The host takes the output of a component in parts of this size.
 pub const ANSWER_PART_BYTES: usize = 64 * 1024;
 
-/// After its last answer, the host reads away what the client still sends for this long, until it closes, too.
-/// Without, the system resets the connection, and the client may never see the answer.
+/// After its last answer, the host discards what the client still sends for this long, until the
+/// client closes, too. Otherwise the system resets the connection, and the client may never see the
+/// answer.
 pub const LINGER: Duration = Duration::from_secs(2);
 
 /// The head of a request, all header fields together. Common servers allow 8 to 64 KiB.

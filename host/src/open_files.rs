@@ -1,12 +1,12 @@
 //! Open files: each connection is one, and so is each database. Many systems give a process 1,024 to begin with.
 
-/// Files for everything that is no client connection.
+/// Files for everything but client connections.
 #[cfg(unix)]
 const OTHERS: u64 = 1024;
 
-/// Asks for as many open files as that many connections need; gives the number of connections that there is room for.
-/// Half of what little there may be is left to the databases: a client without connection may come back, a component
-/// without its files fails.
+/// Raises the limit of open files to what this many connections need; returns how many connections
+/// there is room for. If there are only a few, half of them are left to the databases: a client
+/// without a connection may come back, but a component without its files fails.
 pub(crate) fn for_connections(wanted: usize) -> usize {
     #[cfg(unix)]
     {

@@ -17,7 +17,8 @@ use crate::runtime_config::{Folders, RuntimeConfig};
 /// What SQLite puts beside a database.
 const BESIDE: [&str; 4] = ["", "-wal", "-shm", "-journal"];
 
-/// Closes what earlier runs have left open to others. Failure is only logged: on some volumes modes can't be changed.
+/// Closes files that earlier runs have left open to others. Failure is only logged: on some volumes
+/// modes can't be changed.
 pub(crate) fn mend(config: &RuntimeConfig, folders: &Folders<'_>, beside: Option<&Path>) {
     if !holds_more(folders.state) {
         report(folders.state, close_all(folders.state));
@@ -65,11 +66,11 @@ fn is_below(folder: &Path, start: &Path) -> bool {
     })
 }
 
-/// Logs what others on this machine may still read.
+/// Logs the files that others on this machine may still read.
 fn report(path: &Path, closed: io::Result<()>) {
     match closed {
         Ok(()) => warn_if_open(path),
-        Err(error) => tracing::warn!(path = %path.display(), %error, "can't be kept from others"),
+        Err(error) => tracing::warn!(path = %path.display(), %error, "others may still read this"),
     }
 }
 
@@ -78,7 +79,7 @@ pub(crate) fn warn_if_open(path: &Path) {
     let is_open = |found: std::fs::Metadata| found.permissions().mode() & 0o077 != 0;
     if path.metadata().is_ok_and(is_open) {
         let path = path.display();
-        tracing::warn!(%path, "others on this machine may read this; take it from them: chmod go=");
+        tracing::warn!(%path, "other users of this machine may read this; run chmod go= on it");
     }
 }
 

@@ -67,7 +67,7 @@ pub fn check_redis(url: &str) -> anyhow::Result<()> {
     )
 }
 
-/// Where a Redis URL leads to; without the user and the password, which nobody needs to see.
+/// Where a Redis URL leads to, without the user and the password.
 #[derive(Debug, PartialEq, Eq)]
 struct Authority<'a> {
     host: &'a str,

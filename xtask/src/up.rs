@@ -52,7 +52,7 @@ impl Up {
         build::components()?;
         let keys = KeySet::load_or_create(&key_folder())?;
         let command = self.command(&keys)?;
-        keep_private(&data_folder()).context("the data folder can't be kept from others")?;
+        keep_private(&data_folder()).context("the data folder can't be closed to other users")?;
         let mut host = Running::start(command)?;
         host.wait_until_ready(self.listen)?;
         if self.demo {
@@ -81,7 +81,7 @@ impl Up {
         let (email, password) = admin();
         let mut variables = keys.variables().to_vec();
         if self.host == HostKind::Embedded {
-            // These by their files, so that a rotation needs no restart.
+            // Passed as files, so that a rotation needs no restart.
             for (name, path) in KeySet::changing(&key_folder()) {
                 if std::env::var_os(variable(name)).is_none() {
                     command
@@ -282,7 +282,7 @@ mod tests {
         open(&data, 0o755);
         open(&old, 0o644);
         keep_private(&data).expect("mended");
-        // As the host, a child of this process.
+        // As the host does, which is a child of this process.
         let child = Command::new("touch").arg(&new).status();
         assert!(child.is_ok_and(|status| status.success()));
         assert_eq!((mode(&data), mode(&old), mode(&new)), (0o700, 0o600, 0o600));

@@ -148,8 +148,8 @@ pub async fn list(
     page.page(views, |account| account.id.clone()).map(Json)
 }
 
-/// An administrator and where the request comes from. Whoever is none is refused (403) and recorded, before ids,
-/// queries and bodies are read.
+/// An administrator and where the request comes from. A caller who is not an administrator is
+/// refused (403) and audited, before ids, queries and bodies are read.
 pub struct Admin {
     pub caller: Caller,
     pub client: Client,
@@ -181,7 +181,7 @@ async fn require_admin(caller: &Caller, client: Client, what: &str) -> Result<()
             .by(Some(&caller.id))
             .from(client)
             .with(json!({"to": what}));
-        // Under the lock: those that come at once are counted one by one.
+        // Under the lock, so that simultaneous requests are counted one by one.
         let tx = Db::open(&SERVICE).await?.begin().await?;
         let record = record.write(&tx).await?;
         tx.commit().await?;

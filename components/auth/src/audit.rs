@@ -4,10 +4,10 @@
 //! once that is committed. It has ids and a network, never a secret, nor what was typed as a login: that
 //! may be a password in the wrong field. Bounded in age and in number.
 //!
-//! Nobody pushes out what is told of others. What a client can cause as often as it likes has a bound for each
-//! kind and subject, which is who caused it: the account, or the network where there is none. Beyond so many
-//! records an hour the last one counts the rest (`times`, `last_at`). What administrators do is never counted
-//! together.
+//! Nobody can push out records about others. Records that a client can cause as often as it likes
+//! have a limit for each kind and subject. The subject is the account that caused the record, or
+//! the network if no account is known. Beyond the hourly limit the last record counts the rest
+//! (`times`, `last_at`). Actions of administrators are never counted together.
 
 use crate::SERVICE;
 use crate::admin::Admin;
@@ -26,11 +26,11 @@ const KEPT_MS: i64 = 365 * 24 * 60 * 60_000;
 const KEPT_OF_A_KIND: i64 = 100_000;
 /// How many of these are kept for one subject.
 const KEPT_OF_A_SUBJECT: i64 = 1_000;
-/// How many an hour one subject has of one kind; what comes on top is counted in the last.
+/// How many records of one kind one subject has in an hour; the last one counts the rest.
 const AN_HOUR: i64 = 20;
 const HOUR_MS: i64 = 60 * 60_000;
 const SWEPT: i64 = 1_000;
-/// How many times that, in one sweep: more than comes in between two sweeps.
+/// How many times `SWEPT` one sweep may delete: more than comes in between two sweeps.
 const SWEEPS: usize = 20;
 /// How many ticks have one sweep.
 const TICKS: i64 = 64;
@@ -140,7 +140,8 @@ impl Entry {
         Entry { detail, ..self }
     }
 
-    /// Writes the row, or counts in the last one. What it gives is put on the log after the commit.
+    /// Writes the row, or counts it in the last one. The caller logs the returned line after the
+    /// commit.
     pub async fn write(self, db: &Db) -> Result<Written, DbError> {
         let now = now_ms();
         let subject = [&self.actor, &self.account, &self.client]
@@ -182,7 +183,7 @@ impl Entry {
     }
 }
 
-/// Counts in the last record of this hour, if there are enough of them; gives its count.
+/// Counts in the last record of this hour, if the limit is reached; returns its count.
 async fn count_in_last(
     db: &Db,
     kind: Kind,
@@ -223,7 +224,8 @@ pub struct Written {
 }
 
 impl Written {
-    /// One line on the log. Of those that share a row each power of two has one: nor is the log flooded.
+    /// One line on the log. Of the records that share a row, only every power of two is logged, so
+    /// that the log is not flooded either.
     pub fn log(self) {
         if self.times.count_ones() != 1 {
             return;
@@ -254,7 +256,7 @@ pub struct RecordView {
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<Value>,
     at: String,
-    /// How often the same subject did the same since then, and when last.
+    /// How often the same subject did the same since then, and when it did so last.
     #[serde(skip_serializing_if = "Option::is_none")]
     times: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]

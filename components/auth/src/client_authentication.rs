@@ -1,6 +1,7 @@
-//! How a client of the token endpoint shows who it is (RFC 6749 §2.3). Ours is public: it has no secret, so it
-//! shows none, or an empty one. Only `Authorization: Basic` is a client's authentication; a `Bearer` token
-//! that an HTTP library sends along with every request is passed over.
+//! How a client of the token endpoint authenticates (RFC 6749 §2.3). The shop's client is public:
+//! it has no secret, so it sends none, or an empty one. Only `Authorization: Basic` counts as
+//! client authentication. A `Bearer` token, which an HTTP library may add to every request, is
+//! ignored.
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
@@ -9,13 +10,13 @@ use jwt_simple::reexports::ct_codecs::{Base64, Decoder};
 /// What is wrong with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// A secret is shown, or something that can't be read.
+    /// The client sent a secret, or something that can't be read.
     NoSecretHere,
     /// More than one way at once, or two that contradict each other: which, in words.
     Ambiguous(&'static str),
 }
 
-/// Checks header and form. `parameter` gives what the form has, where it is not empty.
+/// Checks header and form. `parameter` returns a parameter of the form if it is not empty.
 pub fn check<'a>(
     headers: &HeaderMap,
     parameter: &impl Fn(&str) -> Option<&'a str>,
@@ -27,7 +28,7 @@ pub fn check<'a>(
         .filter(|name| parameter(name).is_some())
         .count();
     if basics.next().is_some() || in_form + usize::from(basic.is_some()) > 1 {
-        return Err(Fault::Ambiguous("a client shows who it is in one way only"));
+        return Err(Fault::Ambiguous("a client authenticates in one way only"));
     }
     if in_form > 0 {
         return Err(Fault::NoSecretHere);

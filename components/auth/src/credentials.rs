@@ -1,6 +1,6 @@
-//! What a client shows to stay logged in or to log out: a refresh token, in the body or the cookie. Two that
-//! differ are refused, before either has any effect: a sibling domain can plant a cookie, and the order in
-//! which a browser sends cookies says nothing of whose they are.
+//! The refresh token with which a client stays logged in or logs out, in the body or the cookie.
+//! Two that differ are refused before either has any effect: a sibling domain can plant a cookie,
+//! and the order of cookies does not tell who set them.
 
 use axum::body::Body;
 use axum::extract::FromRequest;

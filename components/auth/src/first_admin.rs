@@ -1,6 +1,6 @@
-//! The first administrator: named by the variables `admin_email` and `admin_password`, made once in the life of
-//! a shop. When there has ever been an administrator, deleted or demoted since, or the email belongs to an
-//! account already, nobody is made.
+//! The first administrator, named by the variables `admin_email` and `admin_password`. The shop
+//! makes it once in its life. It makes none if there has ever been an administrator, even one that
+//! was deleted or demoted since, or if an account has the email already.
 
 use crate::audit::{Entry, Kind};
 use crate::hashing::Place;
@@ -91,8 +91,8 @@ async fn is_wanted(db: &Db, email: &str) -> Result<bool, DbError> {
 mod tests {
     use rusqlite::Connection;
 
-    /// A database of the version before, with these rows in it, brought up to date: whether it is known
-    /// to have had an administrator.
+    /// Migrates a database of the previous version with these rows. Returns whether the shop then
+    /// knows that it has had an administrator.
     fn is_known_after(rows: &str) -> bool {
         let connection = Connection::open_in_memory().expect("SQLite");
         for sql in [

@@ -1,5 +1,5 @@
-//! Who may hash a password now. A hash keeps a core busy for some 40 ms and takes 19 MiB, so few run at
-//! once, and whoever sends many must not hold up the others.
+//! The queue for password hashing. A hash keeps a core busy for some 40 ms and takes 19 MiB, so
+//! only a few run at once, and a client that sends many requests must not hold up the others.
 //!
 //! Each request that will hash has a row in the table `hashing`, because instances and hosts share no memory.
 //! A row waits until it is its turn. Networks take turns: each has two hashes running at most, and a network
@@ -19,28 +19,29 @@ use wasmart_service::new_id;
 const RUNNING: i64 = 8;
 /// Of these, hashes for one network.
 const RUNNING_EACH: i64 = 2;
-/// Requests that wait or run; the last of them still has its answer before the host gives it up.
+/// Requests that wait or run. The last one still gets its answer before the host's timeout.
 const QUEUE: i64 = 400;
 /// Of these, requests from one network.
 const QUEUE_EACH: i64 = 128;
 
 /// After this time a running hash no longer counts: its instance has died.
 const RUN_MS: i64 = 5_000;
-/// The same for one that waits; it says in time that it is still there.
+/// The same for a waiting request, which renews its row more often than this.
 const WAIT_MS: i64 = 3_000;
-/// An entry that ends later than this was made before a clock was set back; hosts' clocks differ a little.
+/// An entry that ends later than this was made before a clock was set back. (Hosts' clocks may
+/// differ a little.)
 const FURTHEST_MS: i64 = 60_000;
-/// How often a request that waits says that it is still there.
+/// How often a waiting request renews its row.
 const RENEWAL: Duration = Duration::from_secs(1);
 /// A request waits no longer than this.
 const PATIENCE: Duration = Duration::from_secs(25);
-/// The pause before another look, for each request that is ahead.
+/// The pause before the next look at the queue, for each request that is ahead.
 const STEP: Duration = Duration::from_millis(20);
 /// The longest pause. Well below [`WAIT_MS`].
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// How a request stands: how many hashes run, which one of its network it is, how many wait before it.
-/// Within a network those that run come first.
+/// A request's position: how many hashes run, its place within its network, how many wait before
+/// it. Within a network, running requests come first.
 const STANDING: &str = "
     WITH live AS (SELECT id, network, running FROM hashing WHERE until > ?2 AND until <= ?2 + ?3),
     queue AS (SELECT id, running,
@@ -69,7 +70,7 @@ impl Standing {
         self.turn <= RUNNING_EACH && self.ahead < RUNNING - self.running
     }
 
-    /// Until another look is worth its cost.
+    /// Waits until another look is worth its cost.
     fn pause(self) -> Duration {
         let before = self.ahead.max(self.turn - RUNNING_EACH).max(1);
         (STEP * u32::try_from(before).unwrap_or(u32::MAX)).min(PAUSE)
@@ -77,7 +78,7 @@ impl Standing {
 }
 
 impl Place {
-    /// A place for a request that has none yet. `network` is whoever the work is for.
+    /// Takes a place for a request that has none yet. `network` is the client's network.
     pub async fn take(network: &str) -> Result<Place, Problem> {
         let tx = open().await?.begin().await?;
         let mut place = match Place::join(&tx, network).await {
@@ -124,7 +125,7 @@ impl Place {
         Ok(place)
     }
 
-    /// Until it is this request's turn.
+    /// Waits until it is this request's turn.
     pub async fn wait(&mut self) -> Result<(), Problem> {
         let begun = Instant::now();
         let mut renewed = begun;
@@ -150,7 +151,7 @@ impl Place {
         Ok(())
     }
 
-    /// The hash is done, or will not be.
+    /// Gives the place back: the hash is done, or was given up.
     pub async fn leave(&self, db: &Db) -> Result<(), DbError> {
         db.execute("DELETE FROM hashing WHERE id = ?", &[&self.id])
             .await
@@ -161,7 +162,7 @@ impl Place {
         self.leave(&open().await?).await
     }
 
-    /// Says that this request is there still, and lets it run if it is its turn.
+    /// Makes or renews this request's row, and lets it run if it is its turn.
     async fn enter(&mut self, tx: &Tx) -> Result<(), DbError> {
         let now = now_ms();
         tx.execute(
@@ -196,7 +197,7 @@ impl Place {
     }
 }
 
-/// What is lost with the power need not be waited for.
+/// A power cut ends the waiting requests anyway, so this need not wait for the disk.
 async fn open() -> Result<Db, DbError> {
     Db::open_with(&SERVICE, Durability::Relaxed).await
 }
@@ -277,7 +278,7 @@ mod tests {
         let crowd = queue(&requests);
         assert!(may_run(&crowd, 8));
         assert!(!may_run(&crowd, 1));
-        // Of equals the first to come is the first to run.
+        // Among equals, the first to come runs first.
         requests.push(("f", false));
         let crowd = queue(&requests);
         assert!(may_run(&crowd, 8) && !may_run(&crowd, 9));

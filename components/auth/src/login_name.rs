@@ -3,8 +3,8 @@
 
 use wasmart_domain::account::{former_email, former_username, normalize_email, normalize_username};
 
-/// A login in the form it is compared in. What can't be a login any more may be the name of an account from
-/// before the rules were what they are; otherwise it names nobody.
+/// A login in the form in which it is compared. A login that the rules no longer allow may still
+/// name an account that is older than the rules; otherwise it names nobody.
 #[derive(Debug, PartialEq, Eq)]
 pub struct LoginName {
     column: &'static str,
@@ -34,7 +34,8 @@ impl LoginName {
         self.normal.as_deref().unwrap_or(&self.former)
     }
 
-    /// The same as accounts were stored under before [`crate::spelling`]; wins where both are accounts.
+    /// The login in the spelling that was stored before [`crate::spelling`]. If both spellings name
+    /// accounts, this one wins.
     pub fn former(&self) -> &str {
         &self.former
     }

@@ -78,15 +78,15 @@ pub async fn forgot(
     Ok((StatusCode::ACCEPTED, Json(body)))
 }
 
-/// 204: the new password is good, and all sessions have ended. A right token is never kept waiting for
-/// wrong ones from the same network; only these are counted.
+/// 204: the new password is good, and all sessions have ended. A right token never waits because of
+/// wrong ones from the same network; only wrong ones are counted.
 pub async fn reset(client: Client, Input(input): Input<Reset>) -> Result<StatusCode, Problem> {
     let hash = digest(&input.token);
     let known = resets::account_of(&Db::open(&SERVICE).await?, &hash).await?;
     let Some(account) = known else {
         return Err(refuse(client).await?);
     };
-    // A password that is refused leaves the token good.
+    // If the password is refused, the token stays valid.
     check_new("password", &input.password, &account)?;
     let place = Place::take(&digest(&format!("network {}", client.network()))).await?;
     let password_hash = passwords::hash(&input.password)?;
@@ -123,8 +123,8 @@ pub async fn reset(client: Client, Input(input): Input<Reset>) -> Result<StatusC
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// One answer for a token that is unknown, used, past its end, or of an account that is no more: counted, and
-/// 429 after too many.
+/// One answer for a token that is unknown, used, expired, or of a deleted account. It is counted;
+/// after too many the answer is 429.
 async fn refuse(client: Client) -> Result<Problem, Problem> {
     let attempt = Attempt::begin(Scope::Reset, "", None, client).await?;
     let tx = Db::open(&SERVICE).await?.begin().await?;

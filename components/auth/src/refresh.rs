@@ -1,7 +1,7 @@
 //! `POST /auth/refresh`: a new pair of tokens for a refresh token, which is thereby used up.
 //!
-//! A used token that comes again may be a client that sent it twice at once, a client whose answer was lost, or
-//! a thief. Which of them it is taken for, [`Turn::of`] says.
+//! A used token may come again because a client sent it twice at once, because an answer was lost,
+//! or because it was stolen. [`Turn::of`] decides which of these it is.
 
 use crate::audit::{Entry, Kind};
 use crate::credentials::RefreshToken;
@@ -16,12 +16,13 @@ use wasmart_service::clock;
 use wasmart_service::db::{Db, Tx};
 use wasmart_service::http::{Client, Problem};
 
-/// Whoever comes so soon after the first use asked before the answer to it was out, or nearly so: requests
-/// wait for each other's signatures, and a component does not see when the host got them.
+/// A request that comes this soon after the first use was probably sent before the first answer
+/// arrived: requests wait for each other's signatures, and a component does not see when the host
+/// received them.
 const AT_ONCE_MS: i64 = 2_000;
-/// So long after the first use a client may ask again whose answer was lost.
+/// A client whose answer was lost may ask again until this long after the first use.
 const GRACE_MS: i64 = 10_000;
-/// The clocks of two hosts may differ by so much.
+/// The clocks of two hosts may differ by this much.
 const SKEW_MS: i64 = 5_000;
 
 pub async fn refresh(
@@ -48,7 +49,7 @@ enum Turn {
 impl Turn {
     fn of(known: &Refresh, now: i64) -> Turn {
         let Some(used_at) = known.used_at else {
-            // Of two tokens that were given for the same one, somebody else has the other.
+            // Two tokens were given for the same one, and somebody has used the other.
             return if known.rival_used {
                 Turn::Replay
             } else {
@@ -78,7 +79,7 @@ pub async fn renew(token: &str, client: Client) -> Result<Session, Problem> {
     let known = refresh_tokens::find(&db, &hash)
         .await?
         .ok_or_else(refused)?;
-    // Looked at before the signature, which costs something, and once more where nobody can come between.
+    // Checked before the costly signature, and once more under the lock.
     let turn = Turn::of(&known, clock::now_ms());
     if matches!(turn, Turn::AtOnce | Turn::Replay) {
         let tx = db.begin().await?;
@@ -105,8 +106,8 @@ pub async fn renew(token: &str, client: Client) -> Result<Session, Problem> {
     Ok(session)
 }
 
-/// Refuses a used token, and ends its family if it was copied. Decided under the lock: what was so before may
-/// have changed.
+/// Refuses a used token, and ends its family if it was copied. Decided under the lock, because the
+/// state may have changed.
 async fn refuse(tx: Tx, hash: &str, client: Client) -> Result<Problem, Problem> {
     let Some(known) = refresh_tokens::find(&tx, hash).await? else {
         tx.rollback().await?;

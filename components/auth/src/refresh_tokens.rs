@@ -1,5 +1,5 @@
-//! The SQL of refresh tokens, kept by their hash until their family ends: that a used one comes again is how a
-//! theft is noticed.
+//! The SQL of refresh tokens, stored by their hash until their family ends: a used one that comes
+//! again reveals a theft.
 
 use crate::session::Family;
 use wasmart_service::clock;

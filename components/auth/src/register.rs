@@ -30,9 +30,10 @@ pub struct Register {
     pub language: Option<String>,
 }
 
-/// 201 with tokens. 409 when the email, the username or both belong to another account: one answer after
-/// the work of a success, counted and recorded, so that addresses can't be listed cheaply. A repeat with
-/// the same `Idempotency-Key` is answered for the account that the first one made.
+/// 201 with tokens. 409 when the email, the username or both belong to another account: the same
+/// answer for all of these, after the same work as a success, counted and audited, so that emails
+/// can't be probed cheaply. A repeat with the same `Idempotency-Key` gets an answer for the account
+/// that the first request made.
 pub async fn register(
     client: Client,
     headers: HeaderMap,
@@ -76,8 +77,8 @@ pub async fn register(
     session.answer(StatusCode::CREATED)
 }
 
-/// The same registration once more: tokens are kept nowhere, so it is a login, with all that a login is
-/// checked for. With another password it is another request.
+/// The same registration once more. The tokens of the first one are not stored, so this is a login,
+/// with all its checks. With another password it is a different request.
 async fn repeat(
     id: &str,
     account: &Account,
@@ -101,7 +102,7 @@ async fn is_taken(tx: &Tx, account: &Account) -> Result<bool, DbError> {
 fn already_registered() -> Problem {
     Problem::conflict(
         "already-registered",
-        "There is an account already; log in, or reset its password",
+        "The email or the username is taken; log in or reset the password",
     )
 }
 
@@ -142,7 +143,7 @@ pub async fn announce(tx: &Tx, registered: AccountRegistered) -> Result<(), DbEr
 /// Puts a text right, or says what is wrong with it.
 type Clean = fn(&str) -> Result<String, TextError>;
 
-/// All faults of the input at once; what is told of its owner becomes what is stored.
+/// Reports all faults of the input at once, and brings the owner's data into the stored form.
 fn checked(input: &mut Register) -> Result<Account, Problem> {
     let mut errors = Vec::new();
     let mut fault = |field: &str, detail: String| {

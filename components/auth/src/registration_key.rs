@@ -1,6 +1,7 @@
-//! The `Idempotency-Key` of a registration. Under the key only the account's id is kept, never its tokens; the
-//! request is known by a hash, in which the password has no part, as it could be guessed from it. Whoever
-//! repeats a registration shows the password, which is compared with the account's.
+//! The `Idempotency-Key` of a registration. Only the account's id is stored under the key, never
+//! its tokens. The request is recognised by a hash. The hash does not cover the password, which
+//! could be guessed from it; a repeated registration contains the password, and that is compared
+//! with the account's.
 
 use crate::SERVICE;
 use crate::register::Register;
@@ -12,10 +13,10 @@ use wasmart_service::db::{Db, DbError, Tx};
 use wasmart_service::http::Problem;
 use wasmart_service::idempotency::{Answer, Once};
 
-/// Whose keys these are: nobody has logged in yet, and strangers share no quota, so each key has a caller of its
-/// own, which begins like this.
+/// The prefix of the caller that a key is stored under. Nobody has logged in yet, and strangers
+/// must not share a quota, so each key has a caller of its own.
 const CALLER: &str = "register:";
-/// What comes after all that begin so.
+/// The upper bound of the names with this prefix.
 const AFTER_CALLERS: &str = "register;";
 
 /// The key of a request, if it has one.
@@ -80,7 +81,7 @@ pub async fn forget(tx: &Tx, account: &str) -> Result<(), DbError> {
     .await
 }
 
-/// 422: as for any other request under a key that was used.
+/// 422, as for any other request under a used key.
 pub fn key_reused() -> Problem {
     Problem::new(
         StatusCode::UNPROCESSABLE_ENTITY,

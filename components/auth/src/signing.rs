@@ -1,8 +1,9 @@
 //! Access tokens: RS256, typed `at+jwt` (RFC 9068), signed with one of the keys in the variable
 //! `jwt_private_key`. Which one, the variable `jwks` says (`wasmart_tokens::keys`).
 //!
-//! Every signature is blinded with fresh randomness: the crate `rsa` does not compute in constant time
-//! (RUSTSEC-2023-0071), and who measures many signatures must not learn the key from their times.
+//! Every signature is blinded with fresh randomness: the crate `rsa` does not compute in constant
+//! time (RUSTSEC-2023-0071), and somebody who measures many signatures must not learn the key from
+//! their timing.
 
 use jwt_simple::prelude::{Audiences, Duration, JWTClaims};
 use rsa::pkcs1::DecodeRsaPrivateKey;
@@ -141,7 +142,7 @@ impl Signer {
     }
 }
 
-/// The key that signs now. The fault says which variable to look at, and nothing of what is in it.
+/// The key that signs now. The error names the variable to look at, but nothing of its content.
 fn key(pem: &str, jwks: &str, now: u64) -> Result<Key, String> {
     let pairs: Vec<(String, RsaPrivateKey)> = keys::pem_blocks(pem)
         .iter()

@@ -1,6 +1,7 @@
-//! Accounts from before emails and usernames had one spelling (`wasmart_domain::account`): each gets it, and the form
-//! in which administrators search, in small batches. Where another account has that spelling already, or there is
-//! none, it keeps its own, and logs in with that.
+//! Brings older accounts, in small batches, into the one spelling of emails and usernames
+//! (`wasmart_domain::account`), and stores the form in which administrators search. If another
+//! account already has that spelling, or the rules refuse it, the account keeps its own and logs in
+//! with that.
 
 use crate::SERVICE;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,7 +34,7 @@ pub async fn ensure() -> Result<(), DbError> {
 
 /// What administrators search in.
 pub fn folded(email: Option<&str>, username: Option<&str>) -> String {
-    // No search has a line break in it, so none is found across the two.
+    // A search contains no line break, so it can't match across the two.
     let parts = [email, username].map(|part| fold(part.unwrap_or_default()));
     parts.join("\n")
 }

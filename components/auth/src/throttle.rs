@@ -2,17 +2,17 @@
 //!
 //! Four things are counted, each as a bucket that leaks, under a hash of what it is about:
 //!
-//! - an account (what was typed as its name, so that one that is none counts the same) tried from one
-//!   network: few failures are free, then each wait is twice the one before;
+//! - an account (the name that was typed, so that a name without an account counts the same)
+//!   tried from one network: few failures are free, then each wait is twice the one before;
 //! - a network, whatever it tries: many are free, the waits stay short;
 //! - an account, whoever tries: never a reason to wait. Past a limit, networks from which it has not
 //!   been logged in lately have fewer failures free;
 //! - registrations from one network, also those that succeed: each makes an account.
 //!
-//! So nobody who fails elsewhere keeps an owner out: what makes her wait are failures on her account from her
-//! own network, or very many from it. An attempt is counted before the password is looked at, so that
-//! a hundred at once are not a hundred for the price of one; success takes it back. What is let through
-//! and will hash a password then waits for its turn (`hashing`).
+//! So nobody who fails elsewhere keeps an owner out: what makes her wait are failures on her
+//! account from her own network, or very many from it. An attempt is counted before the password is
+//! looked at, so that a hundred at once are not a hundred for the price of one; success takes it
+//! back. An attempt that is let through and hashes a password then waits for its turn (`hashing`).
 
 use crate::SERVICE;
 use crate::hashing::Place;
@@ -93,8 +93,8 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Lets an attempt through, or refuses it: 429, the same for an account that is none. `owner` is the
-    /// account behind `subject`, where there is one.
+    /// Lets an attempt through, or refuses it with 429, also for a name that no account has.
+    /// `owner` is the account behind `subject`, where there is one.
     pub async fn begin(
         scope: Scope,
         subject: &str,
@@ -139,7 +139,7 @@ impl Attempt {
         Ok(attempt)
     }
 
-    /// Counts it as a failure; false where one must wait.
+    /// Counts it as a failure; false if the client must wait.
     async fn is_counted(
         &self,
         tx: &Tx,
@@ -203,7 +203,8 @@ impl Attempt {
         enter(tx, &self.account, &any_number).await.map(drop)
     }
 
-    /// It was none: the account starts anew here, the network is as before. A registration stays one.
+    /// The attempt succeeded: the account's failures from this network are forgotten, and the
+    /// network's count is as before. A registration still counts.
     pub async fn succeeded(&self, tx: &Tx) -> Result<(), DbError> {
         self.leave(tx).await?;
         if self.scope != Scope::Register {
@@ -212,7 +213,7 @@ impl Attempt {
         take_back(tx, &self.network, NETWORK.cost).await
     }
 
-    /// It came to nothing, through no fault of the client.
+    /// The attempt was abandoned through no fault of the client.
     pub async fn withdraw(&self) -> Result<(), DbError> {
         let db = Db::open_with(&SERVICE, Durability::Relaxed).await?;
         let tx = db.begin().await?;

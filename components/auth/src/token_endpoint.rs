@@ -1,5 +1,6 @@
-//! `POST /auth/token`: the OAuth 2.0 token endpoint (RFC 6749 §4.3 and §6) for clients that speak nothing
-//! else. The client is public: there is no client secret, and none is taken (`client_authentication`).
+//! `POST /auth/token`: the OAuth 2.0 token endpoint (RFC 6749 §4.3 and §6) for clients that speak
+//! nothing else. The client is public: it has no secret, and one that is sent is refused
+//! (`client_authentication`).
 
 use crate::authenticate::authenticate;
 use crate::client_authentication::{self, Fault};

@@ -26,7 +26,7 @@ pub struct Transaction {
     pub balance: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order_id: Option<String>,
-    /// Who moved it; absent where it was moved before that was kept.
+    /// Who made the transaction; absent in transactions that are older than this column.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub actor: Option<Actor>,
     pub created_at: String,
@@ -141,8 +141,9 @@ pub async fn moved_at(db: &Db, user: &str, count: i64) -> Result<Option<i64>, Db
     row.map(|row| row.int(0)).transpose()
 }
 
-/// A user's statement, newest first, from below the transaction with the id `before`. In the order of the
-/// ledger, so that each balance follows from the one before it; that of ids, which come from a clock, may differ.
+/// A user's transactions, newest first, from below the one with the id `before`. They are in the
+/// order of the ledger, so that each balance follows from the one before it; the order of ids,
+/// which come from a clock, may differ.
 pub async fn transactions(
     db: &Db,
     user: &str,

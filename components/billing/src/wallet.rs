@@ -132,7 +132,7 @@ async fn move_money(
     {
         return Err(Problem::field("currency", format!("must be {CURRENCY}")));
     }
-    // To leave the currency out and to name the only one are the same.
+    // A request without a currency equals one that names the only currency.
     let asked = Amount {
         amount: input.amount,
         currency: None,
@@ -164,8 +164,8 @@ async fn move_money(
     Ok(answer)
 }
 
-/// Refuses (429) one more deposit or withdrawal of an account that has made too many in the last 24 hours: each
-/// is a row of the ledger for ever.
+/// Refuses (429) one more deposit or withdrawal of an account that has made too many in the last 24
+/// hours: each is a row that the ledger keeps for ever.
 async fn check_quota(tx: &Tx, user: &str) -> Result<(), Problem> {
     let Some(most) = config::bound("payments_per_day", PAYMENTS_PER_DAY).await else {
         return Ok(());

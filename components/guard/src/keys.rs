@@ -15,7 +15,7 @@ pub struct Trust {
     pub keys: PublicKeys,
     pub issuer: String,
     pub audience: String,
-    /// Others whose tokens are let in, each with the mark of its entry.
+    /// Other issuers whose tokens are admitted, each with the mark of its entry.
     others: Vec<(TrustedIssuer, String)>,
     /// By `kid`: a hash of the key, our issuer and our audience.
     marks: HashMap<String, String>,

@@ -1,6 +1,6 @@
 //! What the key-value store knows of tokens. The key layout is shared with `components/auth`, which
-//! revokes and sweeps: `t:` + SHA-256 of a token → what it was verified to say and by what, `r:` + `jti` → revoked.
-//! What concerns other issuers is in `wasmart_tokens::notes`.
+//! revokes and sweeps: `t:` + SHA-256 of a token → its verified content and what it was verified
+//! with, `r:` + `jti` → revoked. What concerns other issuers is in `wasmart_tokens::notes`.
 
 use crate::Claims;
 use serde::de::DeserializeOwned;

@@ -7,7 +7,7 @@ use wasmart_service::{clock, new_id};
 
 /// Notifications that one account keeps: its newest. The rule of `wasmart verify` knows this number, too.
 const KEPT: i64 = 1_000;
-/// Of the others, those deleted with each one that comes: a bounded number, and more than come.
+/// How many of the older ones are deleted with each new one: a bounded number, but more than one.
 const SWEPT: i64 = 100;
 
 const NOTIFICATION: &str = "id, kind, text, order_id, created_at, read_at";

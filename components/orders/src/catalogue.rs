@@ -20,7 +20,7 @@ struct Answer {
     known: Vec<String>,
 }
 
-/// Whether this instance knows all the items, so that [`check`] asks nobody.
+/// Whether this instance knows all the items, so that [`check`] needs no request to stock.
 pub fn knows(lines: &[Line]) -> bool {
     unknown(lines).is_empty()
 }
@@ -35,7 +35,7 @@ pub async fn check(lines: &[Line]) -> Result<(), Problem> {
     match ask(&missing).await {
         Ok(known) => remember(known),
         Err(reason) => {
-            wasmart_service::log!("stock can't be asked for items, the saga will: {reason}");
+            wasmart_service::log!("stock does not answer about items, the saga will ask: {reason}");
             return Ok(());
         }
     }

@@ -11,12 +11,12 @@ pub struct HistoryRow {
     pub from_state: String,
     pub to_state: String,
     pub reason: Option<String>,
-    /// None in rows from before actors were kept.
+    /// `None` in rows that are older than this column.
     pub actor: Option<Actor>,
     pub at: i64,
 }
 
-/// Adds a change of an order that stands where it did before.
+/// Records a change of an order. `order` is still in its former state.
 pub async fn add(
     tx: &Tx,
     order: &Order,

@@ -35,12 +35,12 @@ pub struct LineInput {
     quantity: i64,
 }
 
-/// What a new order is compared by under its key: as it is understood, however it was written.
+/// What identifies a new order under its key: its meaning, however the client wrote it.
 #[derive(Serialize)]
 struct Asked<'a> {
     lines: Vec<AskedLine<'a>>,
     address: Option<&'a str>,
-    /// Only where it is one: not to say so, and to say that it is none, are the same.
+    /// Present only in a draft: a request without `draft` equals one with `false`.
     draft: Option<bool>,
 }
 
@@ -93,7 +93,7 @@ pub async fn create(
     let asked = Asked::new(&lines, address.as_deref(), draft);
     let once = Once::new(&headers, &caller.id, "POST /orders", &asked)?;
     if !catalogue::knows(&lines) {
-        // Before the catalogue is asked, which may have changed since.
+        // Looked up before the catalogue is asked, which may have changed since.
         let db = Db::open(&SERVICE).await?;
         if let Some(answer) = once.earlier(&db).await? {
             return Ok(answer);
@@ -170,7 +170,8 @@ pub async fn read(caller: Caller, Id(id): Id) -> Result<Json<OrderView>, Problem
     view(&db, &caller, &id).await.map(Json)
 }
 
-/// `PATCH /orders/{id}`: by its owner, while it is a draft. What changes nothing is no change.
+/// `PATCH /orders/{id}`: by its owner, while it is a draft. A request that changes nothing has no
+/// effect.
 pub async fn change(
     caller: Caller,
     Id(id): Id,
@@ -188,7 +189,7 @@ pub async fn change(
     }
     let tx = Db::open(&SERVICE).await?.begin().await?;
     check(&conditions, &tx, &caller, &id).await?;
-    // Once more, as it may have been confirmed meanwhile.
+    // Checked once more, because it may have been confirmed meanwhile.
     let (order, now) = draft(&tx, &caller, &id).await?;
     if let Some(lines) = lines.filter(|lines| !same_lines(lines, &now)) {
         store::replace_lines(&tx, &id, &lines).await?;
@@ -202,7 +203,7 @@ pub async fn change(
     Ok(Tagged(view))
 }
 
-/// Refuses (412) a change of an order that is not as the client knows it.
+/// Refuses (412) a change if the client does not know the order's current state.
 pub async fn check(
     conditions: &Conditions,
     tx: &Tx,

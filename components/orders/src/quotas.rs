@@ -1,7 +1,7 @@
 //! How much one account may pile up here, and for how long.
 //!
-//! Orders that were confirmed are kept, as books are, so what bounds them is how many an account may make
-//! in a day. Drafts hold nothing: there may be some at a time, and they end when nobody touches them.
+//! Confirmed orders are kept, as books are; the daily limit bounds their number. Drafts hold no
+//! stock and no money: their number at a time is limited, and untouched ones are deleted.
 
 use http::StatusCode;
 use wasmart_service::clock::now_ms;
@@ -25,7 +25,7 @@ pub async fn check_orders(db: &Db, user_id: &str) -> Result<(), Problem> {
     let Some(most) = config::bound("orders_per_day", ORDERS_PER_DAY).await else {
         return Ok(());
     };
-    // The oldest of the newest so many: if it is older than a day, there is room.
+    // The oldest of the newest `most` orders: if it is older than a day, there is room.
     let row = db
         .first(
             "SELECT created_at FROM orders WHERE user_id = ? ORDER BY number DESC LIMIT 1 OFFSET ?",
@@ -66,16 +66,16 @@ pub async fn check_drafts(db: &Db, user_id: &str) -> Result<(), Problem> {
     }
 }
 
-/// Deletes drafts that nobody has touched for long, and orders that were called off as drafts, a bounded
-/// number at once. Nothing was ever reserved, charged or promised for either.
+/// Deletes drafts that nobody has touched for long, and orders that were canceled as drafts, a
+/// bounded number at once. Nothing was ever reserved, charged or promised for either.
 pub async fn sweep(tx: &Tx) -> Result<(), DbError> {
     let now = now_ms();
     let untouched = match config::bound("draft_days", DRAFT_DAYS).await {
         Some(days) => now - days.saturating_mul(DAY_MS),
         None => i64::MIN,
     };
-    // Those that were called off stay while the answers under their keys do. The newest order of the shop
-    // stays in any case: the next number is counted from it.
+    // Canceled ones stay while the answers under their keys do. The newest order of the shop stays
+    // in any case: the next number is counted from it.
     let rows = tx
         .query(
             "SELECT id FROM (

@@ -11,7 +11,7 @@ use wasmart_service::clock::{Pace, now_ms};
 use wasmart_service::db::{Db, DbError, Tx};
 use wasmart_service::{config, outbox};
 
-/// Overdue orders turned round at once.
+/// Overdue orders that begin to be undone at once.
 const OVERDUE_BATCH: i64 = 50;
 /// How often ordinary messages look for overdue orders.
 const OVERDUE_EVERY_MS: i64 = 1_000;
@@ -85,7 +85,7 @@ pub async fn turn_overdue() -> Result<(), DbError> {
     for id in overdue {
         if let Err(error) = turn(&id).await {
             wasmart_service::log!(
-                "overdue order {id} is not turned round, will be tried again: {error}"
+                "overdue order {id} is not undone yet, will be tried again: {error}"
             );
         }
     }
@@ -112,7 +112,7 @@ pub async fn turn_overdue_now_and_then() {
         return;
     }
     if let Err(error) = turn_overdue().await {
-        wasmart_service::log!("overdue orders not turned round, will be tried again: {error}");
+        wasmart_service::log!("overdue orders are not undone yet, will be tried again: {error}");
     }
 }
 

@@ -40,7 +40,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Operator {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Operator, Problem> {
-        // Below it the shared secret was shown.
+        // Requests below this path have shown the shared secret.
         if parts.uri.path().starts_with("/internal/") {
             return Ok(Operator(Actor::operator()));
         }
@@ -73,7 +73,7 @@ pub struct SagaFilter {
     cursor: Option<String>,
 }
 
-/// Why something is sent again, for those who look at it later.
+/// Why something is sent again, for the record.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Redrive {
@@ -118,7 +118,7 @@ pub struct SagaDetail {
     saga: SagaView,
     order: OrderView,
     history: Vec<EventView>,
-    /// What people did to it, newest first.
+    /// What operators did to it, newest first.
     actions: Vec<Action>,
     /// What `compensate` would do now.
     undo: Undo,

@@ -232,8 +232,8 @@ pub async fn list(
     };
     let sql = match status {
         None => of_user(""),
-        // By what is left out, so that a state that is not known counts as [`Order::status`] says. Word for
-        // word the condition of the index.
+        // By exclusion, so that an unknown state counts as [`Order::status`] says. Word for word
+        // the condition of the index.
         Some(Status::Pending) => {
             of_user("AND state NOT IN ('draft', 'paid', 'committing', 'completed', 'canceled')")
         }

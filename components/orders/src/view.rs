@@ -45,7 +45,7 @@ pub struct EventView {
     to: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    /// Who made it; absent where it happened before that was kept.
+    /// Who made the change; absent in rows that are older than this column.
     #[serde(skip_serializing_if = "Option::is_none")]
     actor: Option<Actor>,
     at: String,
@@ -97,7 +97,7 @@ impl EventView {
         }
     }
 
-    /// With no more of who made it than the caller may know.
+    /// Hides the id of the actor if the caller may not see it.
     pub fn seen_by(self, caller: &Caller) -> EventView {
         EventView {
             actor: self.actor.map(|actor| actor.seen_by(caller)),

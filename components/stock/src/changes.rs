@@ -1,4 +1,5 @@
-//! What managers change of an item beside its counts, and the record of who changed what.
+//! The changes that managers make to an item, apart from its counts, and the record of who made
+//! them.
 
 use crate::store::Details;
 use serde::Serialize;

@@ -48,7 +48,7 @@ pub struct ChangedItem {
     archived: Patch<bool>,
 }
 
-/// What a new item is compared by under its key: as it is understood, however it was written.
+/// What identifies a new item under its key: its meaning, however the client wrote it.
 #[derive(Serialize)]
 struct Asked<'a> {
     name: &'a str,
@@ -168,7 +168,8 @@ pub async fn create(
     Ok(answer)
 }
 
-/// `PATCH /items/{id}`: what is named changes, the rest stays. What changes nothing is no change.
+/// `PATCH /items/{id}`: what is named changes, the rest stays. A request that changes nothing has
+/// no effect.
 pub async fn change(
     Staff(caller): Staff,
     Id(id): Id,
@@ -193,7 +194,7 @@ pub async fn change(
     Ok(Tagged(ItemView::staff(item)))
 }
 
-/// A change of an item that has been looked through.
+/// A checked change of an item.
 struct Checked {
     name: Option<String>,
     description: Patch<String>,
@@ -220,7 +221,7 @@ impl ChangedItem {
 }
 
 impl Checked {
-    /// What an item becomes by it.
+    /// The item after the change.
     fn over(self, now: &Details) -> Details {
         Details {
             name: self.name.unwrap_or_else(|| now.name.clone()),
@@ -316,7 +317,7 @@ pub async fn known(Params(query): Params<KnownQuery>) -> Result<Json<Known>, Pro
     }))
 }
 
-/// `POST /internal/stock/tick`: forgets what need not be remembered, makes old items ready for the search.
+/// `POST /internal/stock/tick`: deletes expired rows, and prepares old items for the search.
 pub async fn tick() -> Result<StatusCode, Problem> {
     let tx = Db::open(&SERVICE).await?.begin().await?;
     idempotency::sweep(&tx).await?;
@@ -325,7 +326,7 @@ pub async fn tick() -> Result<StatusCode, Problem> {
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// A text as it is stored.
+/// The stored form of a text.
 fn clean(field: &str, rule: &Rule, text: &str) -> Result<String, Problem> {
     rule.clean(text)
         .map_err(|error| Problem::field(field, error))

@@ -38,7 +38,7 @@ pub struct Movement {
     pub reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order_id: Option<String>,
-    /// Who moved it; absent where it was moved before that was kept.
+    /// Who made the movement; absent in movements that are older than this column.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub actor: Option<Actor>,
     pub at: String,
@@ -105,8 +105,8 @@ pub async fn find_all(db: &Db, ids: &[&str]) -> Result<Vec<Item>, DbError> {
         .collect()
 }
 
-/// Items, newest first, from below `before`. Names are compared as [`fold`] has them; one that no tick has folded
-/// yet ([`fold_names`]), as SQLite knows how to.
+/// Items, newest first, from below `before`. Names are compared in the form of [`fold`]; a name
+/// that no tick has folded yet ([`fold_names`]) is compared as SQLite does it.
 pub async fn list(
     db: &Db,
     before: &str,
@@ -206,7 +206,7 @@ pub async fn change(tx: &Tx, id: &str, to: &Details) -> Result<Option<Item>, DbE
     row.as_ref().map(Item::read).transpose()
 }
 
-/// Folds the names of items from before there was a column for it, a bounded number at once.
+/// Folds the names of items that are older than the column, a bounded number at once.
 pub async fn fold_names(tx: &Tx) -> Result<(), DbError> {
     let sql = "SELECT id, name FROM items WHERE folded_name IS NULL LIMIT ?";
     for row in tx.query(sql, &[&FOLDED_AT_ONCE]).await? {
@@ -247,8 +247,8 @@ pub async fn record(tx: &Tx, item_id: &str, moved: &Move<'_>) -> Result<(), DbEr
     .await
 }
 
-/// The changes of an item's counts, newest first, from below the one with the id `before`. In the order in
-/// which they were committed, which that of their ids need not be: it comes from a clock.
+/// The changes of an item's counts, newest first, from below the one with the id `before`. They are
+/// in the order of their commits; the order of ids, which come from a clock, may differ.
 pub async fn movements(
     db: &Db,
     item_id: &str,

@@ -1,4 +1,4 @@
-//! An item as clients see it: all of them what they can buy, those who run the shop all there is.
+//! An item as clients see it: everybody sees what they can buy, and staff see everything.
 
 use crate::store::Item;
 use serde::Serialize;
@@ -14,7 +14,7 @@ pub struct ItemView {
     price: i64,
     currency: &'static str,
     on_hand: i64,
-    /// What orders hold; for staff only, as it tells how business goes.
+    /// The quantity that orders hold; for staff only, because it tells how business goes.
     #[serde(skip_serializing_if = "Option::is_none")]
     reserved: Option<i64>,
     /// What can still be ordered.
@@ -33,7 +33,7 @@ impl ItemView {
         }
     }
 
-    /// As those see it who run the shop.
+    /// As staff see it.
     pub fn staff(item: Item) -> ItemView {
         ItemView {
             id: item.id,

@@ -24,8 +24,8 @@ pub async fn delete(
 }
 
 /// Auth first: when that fails, nothing has changed and the owner, still logged in, can try again.
-/// When it has happened and this stops, auth's event empties the profile. What the client knows of the profile is
-/// looked at before: no transaction spans both services.
+/// If auth has deleted the account and this request stops there, auth's event empties the profile.
+/// `If-Match` is compared before that, because no transaction spans both services.
 async fn end(caller: &Caller, id: &str, conditions: &Conditions) -> Result<StatusCode, Problem> {
     if !conditions.is_empty() {
         conditions.check(&get(caller, id).await?)?;

@@ -7,7 +7,7 @@ use wasmart_service::http::{FieldError, Patch, Problem};
 /// One field of a change; every field of a profile can be cleared.
 pub type Change = Patch<String>;
 
-/// A field, what becomes of it, and the rule for its text.
+/// A field, its change, and the rule for its text.
 type Field<'a> = (
     &'a str,
     &'a mut Change,
@@ -50,7 +50,7 @@ impl From<Replacement> for Changes {
 }
 
 impl Changes {
-    /// Each column with what becomes of it.
+    /// Each column with its change.
     pub fn columns(&self) -> [(&'static str, &Change); 4] {
         [
             ("first_name", &self.first_name),
@@ -60,7 +60,7 @@ impl Changes {
         ]
     }
 
-    /// The texts as they are stored. Refuses what can't be, all faults at once.
+    /// Brings the texts into their stored form. Refuses bad texts, and reports all faults at once.
     pub fn cleaned(mut self) -> Result<Changes, Problem> {
         let name = |typed: &str| PERSON_NAME.clean(typed);
         let fields: [Field<'_>; 4] = [

@@ -120,7 +120,7 @@ async fn apply(
     Ok(profile)
 }
 
-/// What changes nothing is no change: the profile stays as it is, and so does when it was changed last.
+/// A request that changes nothing leaves the profile as it is, and the time of its last change too.
 async fn apply_in(
     tx: &Tx,
     caller: &Caller,

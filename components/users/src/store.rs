@@ -37,7 +37,7 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// With no more of who changed it than the caller may know.
+    /// Hides the id of the actor if the caller may not see it.
     pub fn seen_by(self, caller: &Caller) -> Profile {
         Profile {
             updated_by: self.updated_by.map(|actor| actor.seen_by(caller)),
@@ -76,7 +76,7 @@ pub async fn own(db: &Db, caller: &Caller) -> Result<Option<Profile>, DbError> {
     if let Some(profile) = find(db, &caller.id).await? {
         return Ok(Some(profile));
     }
-    // What can't be shown is left out: auth tells what the account has in its place.
+    // Values that break the rules are left out: auth's event brings the account's own values.
     let claim = |claim: &Option<String>| claim.as_deref().and_then(|text| CLAIM.clean(text).ok());
     db.execute(
         "INSERT INTO profiles (id, email, username, registered, created_at, updated_at)
@@ -120,8 +120,8 @@ pub async fn register(tx: &Tx, account: &AccountRegistered) -> Result<(), DbErro
     .await
 }
 
-/// Changes what is named, in one statement, so that two changes of different fields both last. None where
-/// nothing is changed by it, or nothing is there.
+/// Changes the named fields, in one statement, so that two changes of different fields both last.
+/// `None` if nothing changes, or if there is no such profile.
 pub async fn change(
     db: &Db,
     id: &str,

@@ -129,7 +129,8 @@ async fn receive(
     Ok(median(rates.collect()))
 }
 
-/// A message with so many events, about orders of nobody, signed as the services would.
+/// A message with this many events about orders that do not exist, signed as the services would
+/// sign it.
 fn message(batch: u64, user: &str, keys: Option<&ChannelKeys>) -> String {
     let events: Vec<String> = (0..batch)
         .map(|_| one_event(&new_id(), "/bench", "order.created", &new_id(), user, 1))

@@ -78,8 +78,7 @@ pub fn parse_batch(bytes: &[u8]) -> Vec<Parsed> {
 
 /// The elements of a message, whatever they are.
 ///
-/// # Errors
-/// When the message is no JSON array.
+/// # Errors When the message is not a JSON array.
 pub fn elements(bytes: &[u8]) -> Result<Vec<Value>, Poison> {
     serde_json::from_slice(bytes).map_err(|error| Poison {
         raw: String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_RAW)]).into_owned(),

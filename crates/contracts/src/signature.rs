@@ -1,8 +1,10 @@
-//! Signatures of events: whoever can only publish on a channel can't speak for a service.
+//! Signatures of events: somebody who can publish on a channel, but has no key, can't speak for a
+//! service.
 //!
-//! A signed event has two more CloudEvents extensions. `channel` is the channel that it was meant for, since a
-//! component is not told on which one a message came. `signature` is `<key id>:<HMAC-SHA-256 in hex>` (RFC 2104) over all
-//! other members of the event, whatever they are called: a member that is added later is covered too.
+//! A signed event has two more CloudEvents extensions. `channel` is the channel that it was meant
+//! for, because a component does not learn on which channel a message came. `signature` is `<key
+//! id>:<HMAC-SHA-256 in hex>` (RFC 2104) over all other members of the event, whatever they are
+//! called: a member that is added later is covered too.
 
 use hmac_sha256::HMAC;
 use serde_json::{Map, Value};
@@ -13,7 +15,8 @@ pub const CHANNEL: &str = "channel";
 /// The member that holds the signature.
 pub const SIGNATURE: &str = "signature";
 
-/// Written before what is signed, so that a signature is good for nothing else and for no other version of this.
+/// Prefixed to the signed bytes, so that a signature is valid for nothing else, and for no other
+/// version of this scheme.
 const PURPOSE: &[u8] = b"wasmart event 1\n";
 /// The shortest secret: 32 characters of base64url are 192 bits.
 const MIN_SECRET: usize = 32;
@@ -31,14 +34,14 @@ struct Key {
     secret: String,
 }
 
-/// Why an event is not taken in.
+/// Why an event is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Untrusted {
-    /// It has no signature, or is no event at all.
+    /// It has no signature, or is not an event at all.
     Unsigned,
     /// It was signed for another channel.
     WrongChannel,
-    /// No key has the name that its signature gives.
+    /// No key has the id that the signature names.
     UnknownKey,
     /// It was changed, or signed with another secret.
     WrongSignature,
@@ -56,8 +59,8 @@ impl std::fmt::Display for Untrusted {
 }
 
 impl ChannelKeys {
-    /// Reads `id:secret id:secret …`, separated by spaces, commas or line breaks. `None` when the text is empty: then
-    /// nothing is signed.
+    /// Reads `id:secret id:secret …`, separated by spaces, commas or line breaks. `None` if the
+    /// text is empty: then nothing is signed.
     ///
     /// # Errors
     /// What is wrong, in words, without the secrets.
@@ -92,7 +95,8 @@ impl ChannelKeys {
         event.insert(SIGNATURE.to_owned(), signature.into());
     }
 
-    /// Checks an event that came on one of these channels. The comparison takes the same time wherever it fails.
+    /// Checks an event that came on one of these channels. The comparison takes the same time
+    /// wherever the first difference is.
     ///
     /// # Errors
     /// When it was not signed with one of the keys for one of the channels.
@@ -150,7 +154,7 @@ fn read_key(entry: &str) -> Result<Key, String> {
     })
 }
 
-/// What is signed: all members but the signature.
+/// The signed bytes: all members but the signature.
 fn signed_bytes(event: &Map<String, Value>) -> Vec<u8> {
     let mut out = Vec::with_capacity(1_024);
     out.extend_from_slice(PURPOSE);

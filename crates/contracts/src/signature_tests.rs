@@ -12,7 +12,7 @@ fn keys(text: &str) -> ChannelKeys {
     ChannelKeys::parse(text).expect("keys").expect("not empty")
 }
 
-/// An event with every attribute there is; a new one does not compile without being named here.
+/// An event with every attribute. A new attribute must be added here, or this does not compile.
 fn event() -> Map<String, Value> {
     let event = Event {
         specversion: SPEC_VERSION.into(),
@@ -44,7 +44,7 @@ fn check(event: &Map<String, Value>) -> Result<(), Untrusted> {
     keys(NEW).check(HERE, &Value::Object(event.clone()))
 }
 
-/// Every value that differs from this one in one place.
+/// Values that each differ from this one in one place.
 fn changes(value: &Value) -> Vec<Value> {
     let mut changed = vec![
         json!("another"),
@@ -157,7 +157,7 @@ fn a_signature_does_not_fit_another_event_or_channel() {
         keys(NEW).check(&["stock_changes"], &whole),
         Err(Untrusted::WrongChannel)
     );
-    // Another one that the component listens to, written into the event.
+    // Another channel that the component listens to, written into the event.
     let mut moved = first;
     moved.insert(CHANNEL.into(), json!("accounts"));
     assert_eq!(check(&moved), Err(Untrusted::WrongSignature));

@@ -32,8 +32,8 @@ impl Files {
     }
 }
 
-/// Takes the folder and its files from everybody but their owner. A volume on which that can't be done, as one
-/// that is read-only, is good all the same.
+/// Closes the folder and its files to everybody but their owner. A volume where that can't be done,
+/// such as a read-only one, is accepted all the same.
 pub(crate) fn close(folder: &Path) {
     if !wasmart_private::holds_more(folder) {
         wasmart_private::close(folder).ok();

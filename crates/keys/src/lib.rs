@@ -63,7 +63,7 @@ impl KeySet {
             write(&files.channels, &keys.channel_keys)?;
             write(&files.private, &keys.private_pem)?;
         } else if !files.channels.exists() {
-            // A folder from before messages were signed.
+            // A folder that is older than signed messages.
             write(&files.channels, &new_channel_keys())?;
         }
         Self::load(folder)
@@ -80,7 +80,7 @@ impl KeySet {
             private_pem: read(&files.private)?,
             jwks: read(&files.public)?,
             internal_secret: read(&files.secret)?.trim().to_owned(),
-            // Empty where there is no file: messages are not signed then, as before there was one.
+            // Empty if there is no file: messages are not signed then, as in older versions.
             channel_keys: match read(&files.channels) {
                 Err(KeyError::Missing(_)) => String::new(),
                 text => text?.trim().to_owned(),
@@ -139,7 +139,7 @@ impl KeySet {
         ]
     }
 
-    /// What messages between the services are signed with.
+    /// The keys that sign messages between the services.
     pub fn channel_keys(&self) -> &str {
         &self.channel_keys
     }

@@ -1,21 +1,23 @@
 //! Text from others, made safe for a log or a terminal.
 //!
-//! Names, reasons, paths and messages come from clients and from the network. Printed as they are, a line
-//! break in one of them begins a line that nobody wrote, an ANSI sequence rewrites the screen, and bidirectional
-//! controls show a line in another order than it has.
+//! Names, reasons, paths and messages come from clients and from the network. If they are printed
+//! unchanged, a line break forges another line, an ANSI sequence rewrites the screen, and
+//! bidirectional controls reorder a line.
 
 use std::borrow::Cow;
 
-/// The longest line, in bytes: longer than anything that is written on purpose, shorter than what a host splits.
+/// The longest line, in bytes: longer than any line that is written on purpose, shorter than the
+/// lines that hosts split.
 pub const MAX_LINE: usize = 4_096;
 
-/// The text as one line. What can't be seen, or changes how the rest is shown, is escaped as in JSON (`\u001b`), so a
-/// line of JSON stays JSON. What is too long is cut, and says so.
+/// The text as one line. Characters that are invisible, or change how the rest is shown, are
+/// escaped as in JSON (`\u001b`), so a line of JSON stays JSON. A line that is too long is cut,
+/// with a note of how much is missing.
 pub fn one_line(text: &str) -> Cow<'_, str> {
     escape_within(text, MAX_LINE)
 }
 
-/// As [`one_line`], but whole, however long: where somebody has asked for it.
+/// As [`one_line`], but never cut: for text that somebody has asked for.
 pub fn escape(text: &str) -> Cow<'_, str> {
     escape_within(text, usize::MAX)
 }
@@ -35,7 +37,7 @@ fn escape_within(text: &str, longest: usize) -> Cow<'_, str> {
     Cow::Owned(line)
 }
 
-/// As [`one_line`], but line breaks and tabs stay: for what is meant to have several lines.
+/// As [`one_line`], but line breaks and tabs stay: for text that may have several lines.
 pub fn lines(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for char in text.chars() {

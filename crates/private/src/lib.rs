@@ -1,7 +1,7 @@
 //! Folders and files that only their owner may read: mode 0700 and 0600. New ones are made so, and old ones
 //! are mended.
 //!
-//! Nothing here follows a symbolic link at the end of a path, and nothing opens a file that is there already:
+//! Nothing here follows a symbolic link at the end of a path, and nothing opens an existing file:
 //! closing it again would drop the locks that SQLite holds on it in the same process.
 
 use std::fs::{DirBuilder, Metadata, OpenOptions, Permissions, ReadDir};
@@ -9,12 +9,12 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// What the group and all others may do with a file.
+/// The rights of the group and of all others.
 const OTHERS: u32 = 0o077;
-/// Set where anybody may put files, as in `/tmp`.
+/// Set on folders where anybody may put files, such as `/tmp`.
 const STICKY: u32 = 0o1000;
 
-/// Makes a folder, and those above it that are missing. A folder that is there stays as it is.
+/// Makes a folder, and missing folders above it. An existing folder stays as it is.
 ///
 /// # Errors
 /// As [`std::fs::create_dir_all`].
@@ -22,10 +22,9 @@ pub fn create_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// Makes an empty file where there is nothing. What is there stays as it is.
+/// Makes an empty file if there is none. An existing file stays as it is.
 ///
-/// # Errors
-/// When the file can be neither made nor found.
+/// # Errors If the file neither exists nor can be made.
 pub fn create_file(path: &Path) -> io::Result<()> {
     let mut options = OpenOptions::new();
     // `create_new` does not follow a link either.
@@ -89,7 +88,7 @@ fn close_found(path: &Path, found: &Metadata) -> io::Result<()> {
         return Ok(());
     }
     match std::fs::set_permissions(path, Permissions::from_mode(mode & 0o7777 & !OTHERS)) {
-        // Gone between the two: SQLite's files come and go.
+        // Deleted between the two calls: SQLite's files come and go.
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         result => result,
     }

@@ -1,4 +1,4 @@
-//! Who made a change. It is kept beside the change, and shown as far as its reader may know.
+//! Who made a change. It is stored beside the change, and shown as far as the reader may see it.
 
 use crate::db::{DbError, Row};
 use crate::guard::Caller;
@@ -46,7 +46,7 @@ impl Actor {
         }
     }
 
-    /// Whoever holds the shared secret.
+    /// A holder of the shared secret.
     pub fn operator() -> Actor {
         Actor {
             kind: Cow::Borrowed(OPERATOR),
@@ -62,7 +62,7 @@ impl Actor {
         }
     }
 
-    /// From two columns, the first at `at`. Rows from before actors were kept have none.
+    /// Reads two columns, the first at `at`. Rows that are older than these columns have no actor.
     pub fn read(row: &Row, at: usize) -> Result<Option<Actor>, DbError> {
         let (kind, id) = (row.opt_text(at)?, row.opt_text(at + 1)?);
         Ok(kind.map(|kind| Actor {

@@ -1,4 +1,5 @@
-//! Publishing to Redis channels, signed where there are keys. At most once: who needs more keeps an outbox.
+//! Publishes to Redis channels; signs if there are keys. Delivery is at most once: a sender that
+//! needs more keeps an outbox.
 
 use crate::config;
 use serde_json::{Map, Value};
@@ -14,7 +15,8 @@ pub enum PublishError {
     /// The variable `redis_url` is missing: a fault of the installation.
     #[error("no redis_url: {0}")]
     NoAddress(String),
-    /// The variable `channel_keys` is missing or wrong: a fault of the installation. Nothing leaves unsigned then.
+    /// The variable `channel_keys` is missing or wrong: a fault of the installation. Nothing is
+    /// sent unsigned then.
     #[error("{0}")]
     NoKeys(String),
     /// Redis is out of reach or refuses.
@@ -28,7 +30,8 @@ pub enum PublishError {
 }
 
 static ADDRESS: OnceLock<String> = OnceLock::new();
-/// Read once in the life of an instance, which is short on every host: other keys count within seconds.
+/// Read once in the life of an instance, which is short on every host, so changed keys take effect
+/// within seconds.
 static KEYS: OnceLock<Option<ChannelKeys>> = OnceLock::new();
 
 async fn publish_bytes(channel: &str, message: &[u8]) -> Result<(), PublishError> {
@@ -50,8 +53,8 @@ pub async fn publish(channel: &str, events: &[Event]) -> Result<(), PublishError
     publish_texts(channel, &texts).await
 }
 
-/// Publishes events that are JSON already as one batch. They are signed now, not when they were written: so what has
-/// waited in an outbox has a key that still counts.
+/// Publishes events that are JSON already as one batch. They are signed now, not when they were
+/// written, so that an event that has waited in an outbox is signed with a current key.
 pub(crate) async fn publish_texts(channel: &str, events: &[&str]) -> Result<(), PublishError> {
     let keys = keys().await.map_err(PublishError::NoKeys)?;
     let batch = match keys {
@@ -78,11 +81,10 @@ fn sign(keys: &ChannelKeys, channel: &str, event: &str) -> String {
     }
 }
 
-/// The keys that sign and verify; none where nothing is signed.
+/// The keys that sign and verify; `None` if nothing is signed.
 ///
-/// # Errors
-/// When the variable is not granted or can't be read. That is not the same as empty: whoever forgets to grant it
-/// must not get a service that believes everybody.
+/// # Errors When the variable is not granted or can't be read. That is not the same as empty: a
+/// grant that was forgotten must not make a service trust everybody.
 pub(crate) async fn keys() -> Result<Option<&'static ChannelKeys>, String> {
     if let Some(keys) = KEYS.get() {
         return Ok(keys.as_ref());

@@ -28,9 +28,9 @@ pub async fn optional(name: &str) -> Option<String> {
         .filter(|value| !value.is_empty())
 }
 
-/// A bound that operators may change: the variable's value, or `default` where it has none. None when the
-/// variable is 0, which means that there is no bound. Read once in the life of an instance, as bounds are looked at by
-/// every request that writes.
+/// A limit that operators may change: the variable's value, or `default` if it has none. `None` if
+/// the variable is 0, which means no limit. Read once in the life of an instance, because every
+/// request that writes checks limits.
 pub async fn bound(name: &'static str, default: i64) -> Option<i64> {
     static KNOWN: Mutex<BTreeMap<&str, i64>> = Mutex::new(BTreeMap::new());
     let known = KNOWN.lock().ok().and_then(|known| known.get(name).copied());

@@ -39,14 +39,14 @@ pub async fn forget(tx: &Tx, user: &str) -> Result<(), DbError> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ListQuery {
-    /// What people did with letters, in place of the letters.
+    /// The actions on letters, instead of the letters.
     #[serde(default)]
     handled: bool,
     limit: Option<i64>,
     cursor: Option<String>,
 }
 
-/// Why somebody takes a letter in, or throws it away.
+/// Why an operator redrives or discards a letter.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Why {

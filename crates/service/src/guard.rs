@@ -50,7 +50,7 @@ impl Caller {
         self.roles.iter().any(|role| roles.contains(&role.as_str()))
     }
 
-    /// Whether the account runs the shop.
+    /// Whether the account is staff.
     pub fn is_staff(&self) -> bool {
         self.is_any(&STAFF)
     }
@@ -65,8 +65,9 @@ impl Caller {
     }
 }
 
-/// An account that runs the shop; all others are refused (403). As the first argument of a handler it comes before
-/// ids, queries and bodies are read, so that a stranger learns nothing from how these are refused.
+/// A member of staff; all others are refused (403). As the first argument of a handler it is
+/// checked before ids, queries and bodies are read, so that a stranger learns nothing from how
+/// these are refused.
 #[derive(Clone, Debug)]
 pub struct Staff(pub Caller);
 
@@ -74,7 +75,7 @@ pub struct Staff(pub Caller);
 #[derive(Clone, Debug)]
 pub struct Admin(pub Caller);
 
-/// The roles of those who run the shop.
+/// The roles of staff.
 const STAFF: [&str; 2] = ["manager", "admin"];
 const ADMIN: [&str; 1] = ["admin"];
 
@@ -123,13 +124,14 @@ impl<S: Sync> FromRequestParts<S> for Admin {
     }
 }
 
-/// The account behind a request that needs none: what is open to all, and shows more to some. A token that
-/// is shown must be good: whoever shows a bad one is refused, and not taken for nobody.
+/// The account behind a request that needs none: a route that is open to all but shows more to
+/// some. A token that is sent must be valid: a request with an invalid one is refused, and not
+/// answered as if it had none.
 #[derive(Clone, Debug)]
 pub struct MaybeCaller(pub Option<Caller>);
 
 impl MaybeCaller {
-    /// Whether the account runs the shop.
+    /// Whether the account is staff.
     pub fn is_staff(&self) -> bool {
         self.0.as_ref().is_some_and(Caller::is_staff)
     }
@@ -144,7 +146,7 @@ impl<S: Sync> FromRequestParts<S> for MaybeCaller {
         };
         match check(header.to_str().ok()).await {
             Ok(claims) => Ok(MaybeCaller(Some(claims.into()))),
-            // Not a bearer token, such as a proxy's own Basic: none was shown.
+            // Not a bearer token, such as a proxy's own Basic credentials: this counts as no token.
             Err(Denial::Missing) => Ok(MaybeCaller(None)),
             Err(denial) => Err(refuse(denial)),
         }
@@ -155,8 +157,8 @@ impl<S: Sync> FromRequestParts<S> for MaybeCaller {
 const LOOKS: u32 = 25;
 const PAUSE: u64 = 100_000_000;
 
-/// Who has waited in vain for the keys of another issuer may come again after so many seconds: they are fetched by the
-/// tick, and the issuer may be slow.
+/// `Retry-After`, in seconds, for a client that has waited in vain for the keys of another issuer:
+/// the tick fetches them, and the issuer may be slow.
 const KEYS_WITHIN_S: u64 = 5;
 
 /// Asks the guard. While it waits for keys, others are served: the wait is here, as the guard is called plainly.

@@ -24,11 +24,12 @@ pub const KEEP_MS: i64 = 3 * 24 * 60 * 60 * 1000;
 const MAX_KEY: usize = 255;
 /// Keys that one account may have remembered at a time, unless `keys_per_account` says otherwise.
 const MAX_KEYS: i64 = 1_000;
-/// One in so many answers that are kept sweeps, and so many are swept then: more than are kept, so that they can't
-/// pile up. Which one it is the clock says, as an instance may live for one request only.
+/// One in this many stored answers triggers a sweep. A sweep deletes more answers than are stored
+/// between two sweeps, so that they can't pile up. The clock decides which request sweeps, because
+/// an instance may live for one request only.
 const SWEEP_ONE_IN: i64 = 8;
 const SWEPT: i64 = 32;
-/// After how long somebody with too many keys should try again, in seconds. Keys end one by one.
+/// `Retry-After`, in seconds, for a caller with too many keys. Keys expire one by one.
 const TOO_MANY_KEYS_S: u64 = 3_600;
 
 /// A request that may come twice.
@@ -57,7 +58,7 @@ impl Answer {
         }
     }
 
-    /// Adds an `ETag`, because the body is what a GET shows now. When the answer is given again it has no tag: the
+    /// Adds an `ETag`, because the body is what a GET shows now. A repeated answer has no tag: the
     /// resource may have changed since.
     pub fn tagged(self) -> Answer {
         Answer {
@@ -146,7 +147,7 @@ impl Once {
         }))
     }
 
-    /// Whether a fingerprint that was kept is this request's. Earlier versions kept the request itself.
+    /// Whether a stored fingerprint is this request's. Earlier versions stored the request itself.
     fn is_of(&self, kept: &str) -> bool {
         let earlier = || {
             let (action, input) = kept.split_at_checked(kept.find('{')?)?;
@@ -156,8 +157,8 @@ impl Once {
         kept == self.fingerprint || earlier().is_some_and(|kept| kept == self.fingerprint)
     }
 
-    /// Keeps the answer, in the transaction of the effect. Refuses (429), and so undoes the effect, when the
-    /// caller has too many keys.
+    /// Stores the answer, in the transaction of the effect. If the caller has too many keys,
+    /// refuses (429), which undoes the effect.
     pub async fn keep(&self, tx: &Tx, answer: &Answer) -> Result<(), Problem> {
         let Some(key) = &self.key else { return Ok(()) };
         let now = clock::now_ms();
@@ -228,8 +229,8 @@ fn without_nulls(value: Value) -> Value {
     }
 }
 
-/// One key, of what a string of a structured field may have (RFC 8941 §3.3.3). Whether it stands in quotes makes a
-/// difference: both are taken as they come.
+/// One key, of the characters that a string of a structured field may have (RFC 8941 §3.3.3).
+/// Quotes are part of the key: with and without them are two keys.
 fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let refuse = |detail: &str| Err(Problem::field("Idempotency-Key", detail));
     let mut keys = headers.get_all("idempotency-key").iter();
@@ -237,7 +238,7 @@ fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
         return Ok(None);
     };
     if keys.next().is_some() {
-        return refuse("must come once");
+        return refuse("must appear only once");
     }
     match key.to_str() {
         Ok(key) if (1..=MAX_KEY).contains(&key.len()) && !key.contains('\t') => {

@@ -207,8 +207,8 @@ fn poison_of(event: &Event, reason: String) -> Poison {
     }
 }
 
-/// What is kept of an event that is set aside: everything but `traceparent`. That comes from a client's request, and
-/// would not be found when the client's account is deleted.
+/// The part of an event that a dead letter stores: everything but `traceparent`. That comes from a
+/// client's request, and the deletion of the client's account would not find it.
 fn kept(raw: &str) -> String {
     let mut event: Value = serde_json::from_str(raw).unwrap_or_default();
     match event
@@ -220,7 +220,8 @@ fn kept(raw: &str) -> String {
     }
 }
 
-/// The reason without quoted strings, as it is logged: serde quotes values of the event, which may be personal.
+/// The reason for the log, without quoted strings: serde quotes values of the event, which may be
+/// personal data.
 fn without_quotes(reason: &str) -> String {
     let parts = reason.split('"').enumerate();
     let kept = parts.map(|(number, part)| if number % 2 == 0 { part } else { "\"…\"" });

@@ -4,7 +4,8 @@
 //! A component names itself once, as a `static` [`Service`], and hands that to the two entries:
 //! [`http::serve`] for requests and [`inbox::receive`] for messages.
 
-/// Puts one line on the log, in one piece: what it shows of clients and of the network can't begin another.
+/// Writes one line to the log, in one piece: text from clients and from the network can't begin
+/// another line.
 #[macro_export]
 macro_rules! log {
     ($($argument:tt)*) => { $crate::log::write(&format!($($argument)*)) };
@@ -39,7 +40,8 @@ pub struct Service {
     /// Channels on which it sends commands. Only a reply answers those; what is sent on other channels
     /// is answered by an acknowledgement.
     pub commands: &'static [&'static str],
-    /// Channels that it listens to, as in `spin.toml`. What was signed for another channel is refused.
+    /// Channels that it listens to, as in `spin.toml`. Events that were signed for other channels
+    /// are refused.
     pub channels: &'static [&'static str],
 }
 

@@ -6,6 +6,7 @@ use std::io::Write;
 /// terminal sequences and the like are escaped, and what is too long is cut.
 pub fn write(text: &str) {
     let line = format!("{}\n", wasmart_printable::one_line(text));
-    // In one piece, as other instances write too. A log that takes nothing is no reason to fail.
+    // In one piece, because other instances write too. A log that can't be written is no reason to
+    // fail.
     let _ = std::io::stderr().write_all(line.as_bytes());
 }

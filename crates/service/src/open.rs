@@ -1,8 +1,9 @@
-//! Opening a message: which of its events concern this service, and which of those are to be believed.
+//! Opens a message: selects the events that concern this service and that it can trust.
 //!
-//! Where there are keys, only what a service has signed for one of our channels comes in. The rest is left out and
-//! counted on the log. It is not set aside as a dead letter, or whoever may publish could fill the disk; and it is not
-//! acknowledged, as a real event that was refused (its sender does not have the key yet) must come again.
+//! If there are keys, only events that a service has signed for one of our channels are accepted.
+//! The rest is refused and counted on the log. Refused events do not become dead letters, because
+//! anybody who may publish could then fill the disk. They are not acknowledged either, because a
+//! real event that was refused (its sender does not have the key yet) must come again.
 
 use crate::clock::{self, Pace};
 use crate::db::DbError;
@@ -14,10 +15,10 @@ use wasmart_contracts::signature::ChannelKeys;
 
 /// The event type of acknowledgements.
 pub(crate) const ACK: &str = "ack";
-/// A flood is told of at this pace, not once a message.
+/// A flood is logged at this pace, not once a message.
 const TOLD_EVERY_MS: i64 = 1_000;
 
-/// What of a message is to be taken in.
+/// The events of a message that this service accepts.
 ///
 /// # Errors
 /// When the variable with the keys can't be read. Nothing is taken in then, and all of it comes again.
@@ -26,7 +27,7 @@ pub(crate) async fn open(service: &Service, message: &[u8]) -> Result<Vec<Parsed
     Ok(sort_out(service, message, keys))
 }
 
-/// Each element by itself: one that is forged does not hold up the rest.
+/// Checks each element by itself: a forged one does not hold up the rest.
 fn sort_out(service: &Service, message: &[u8], keys: Option<&ChannelKeys>) -> Vec<Parsed> {
     let elements = match elements(message) {
         Ok(elements) => elements,

@@ -1,5 +1,5 @@
-//! What people did to the machinery: sagas and dead letters that somebody set in motion again, turned round or
-//! threw away, with who it was and why.
+//! What operators and administrators did to sagas and dead letters (redrive, compensate, discard):
+//! who did it, when and why.
 
 use crate::actor::Actor;
 use crate::clock::{now_ms, rfc3339};
@@ -27,14 +27,14 @@ pub struct Action {
     reason: Option<String>,
 }
 
-/// A reason as it is kept; 422 for what no text can have.
+/// A reason in its stored form; 422 for characters that no text may have.
 pub fn clean_reason(reason: &str) -> Result<String, Problem> {
     OPERATOR_REASON
         .clean(reason)
         .map_err(|error| Problem::field("reason", error))
 }
 
-/// Keeps an action, in the transaction of its effect.
+/// Stores an action, in the transaction of its effect.
 pub async fn record(
     tx: &Tx,
     actor: &Actor,

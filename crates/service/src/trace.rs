@@ -1,5 +1,5 @@
-//! W3C Trace Context: the `traceparent` of a request, handed on in messages so that one order can be followed
-//! through all services (<https://www.w3.org/TR/trace-context/>, §3.2).
+//! W3C Trace Context: the `traceparent` of a request, passed on in messages so that one order can
+//! be followed through all services (<https://www.w3.org/TR/trace-context/>, §3.2).
 
 use http::HeaderMap;
 

@@ -1,7 +1,7 @@
 //! Which characters a text may have, and where.
 //!
-//! What can't be seen is refused, but for three things that scripts and emoji are written with: joiners,
-//! variation selectors and the tags in some flags. Those are let in where they do something.
+//! Invisible characters are refused, except for three kinds that scripts and emoji need: joiners,
+//! variation selectors and the tags in some flags. These are allowed where they have an effect.
 
 use super::TextError;
 use super::forms::{IGNORABLE, combining_class};
@@ -27,7 +27,7 @@ const JOINING: CodePointMapDataBorrowed<'static, JoiningType> =
     CodePointMapData::<JoiningType>::new();
 const EMOJI: CodePointSetDataBorrowed<'static> = CodePointSetData::new::<Emoji>();
 
-/// Refuses the first character that can't be where it is. The text is in NFC.
+/// Refuses the first character that is not allowed at its place. The text is in NFC.
 pub(super) fn check(text: &str, has_lines: bool) -> Result<(), TextError> {
     let chars: Vec<char> = text.chars().collect();
     let mut marks = 0;
@@ -45,7 +45,8 @@ pub(super) fn check(text: &str, has_lines: bool) -> Result<(), TextError> {
             | '\u{202A}'..='\u{202E}'
             | '\u{2066}'..='\u{2069}' => return Err(TextError::Direction(c)),
             '\u{85}' | '\u{2028}' | '\u{2029}' => return Err(TextError::LineBreak),
-            // An object that is not there, and what a decoder puts in the place of bytes it can't read.
+            // The placeholder for an object, and the character that decoders put in the place of
+            // bytes that they can't read.
             '\u{FFFC}' | '\u{FFFD}' => return Err(TextError::NoCharacter(c)),
             _ if IGNORABLE.contains(c) && !is_needed(c, before, after) => {
                 return Err(TextError::Invisible(c));
@@ -87,7 +88,8 @@ fn check_ascii(c: char, has_lines: bool) -> Result<(), TextError> {
     }
 }
 
-/// Whether there is anything to see. The Braille blank and the null note head have a width, and no ink.
+/// Whether anything in the text is visible. The Braille blank and the null note head have a width,
+/// but no ink.
 pub(super) fn is_visible(c: char) -> bool {
     !c.is_whitespace() && !matches!(c, '\u{2800}' | '\u{1D159}') && !IGNORABLE.contains(c)
 }
@@ -107,7 +109,7 @@ pub fn is_letter_or_digit(c: char) -> bool {
     ) && !IGNORABLE.contains(c)
 }
 
-/// Signs that stand around a number in Arabic, Syriac or Kaithi: format characters that are drawn.
+/// Signs that enclose a number in Arabic, Syriac or Kaithi: format characters that are visible.
 fn is_visible_format(c: char) -> bool {
     matches!(
         c,
@@ -123,7 +125,7 @@ fn is_visible_format(c: char) -> bool {
     )
 }
 
-/// Whether a character that is not shown changes how its neighbours are.
+/// Whether an invisible character changes how its neighbours are shown.
 fn is_needed(c: char, before: &[char], after: &[char]) -> bool {
     let Some(&previous) = before.last() else {
         return false;
@@ -158,8 +160,8 @@ fn is_tag(c: char) -> bool {
     matches!(c, '\u{E0020}'..=END_OF_TAGS)
 }
 
-/// Whether a joiner has anything to do: beside a virama (Indic scripts), between letters that are connected
-/// (Arabic, Syriac, Mongolian …), or between two emoji that become one.
+/// Whether a joiner has an effect: beside a virama (Indic scripts), between letters that are
+/// connected (Arabic, Syriac, Mongolian …), or between two emoji that become one.
 fn joins(joiner: char, before: &[char], after: &[char]) -> bool {
     let previous = before.last().copied().unwrap_or_default();
     let next = after.first().copied();

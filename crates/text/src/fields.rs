@@ -13,11 +13,11 @@ pub const DESCRIPTION: Rule = Rule::lines(4000).or_empty();
 pub const ADDRESS: Rule = Rule::lines(500).or_empty();
 /// Why somebody changed the stock of an item.
 pub const REASON: Rule = Rule::line(200);
-/// Why an operator turned a saga round, or threw a message away.
+/// Why an operator compensated or redrove a saga, or discarded or redrove a message.
 pub const OPERATOR_REASON: Rule = Rule::line(500);
-/// What a token says of its owner: another issuer may put anything there.
+/// A claim about a token's owner: another issuer may put anything there.
 pub const CLAIM: Rule = Rule::line(254);
-/// What is looked for.
+/// The text of a search.
 pub const SEARCH: Rule = Rule::line(200).or_empty();
 
 const WORD: Rule = Rule::line(64);
@@ -25,7 +25,7 @@ const PHONE: Rule = Rule::line(100);
 /// RFC 5646 §4.4.1.
 const LANGUAGE: Rule = Rule::line(35);
 
-/// A word that the shop itself has made, such as the kind of a notification: `order.paid`.
+/// A word that the shop itself defines, such as the kind of a notification: `order.paid`.
 ///
 /// # Errors
 /// [`TextError`]
@@ -39,7 +39,8 @@ pub fn clean_word(typed: &str) -> Result<String, TextError> {
     }
 }
 
-/// A phone number, however people write it; ITU-T E.164 allows 15 digits. Full-width digits become ASCII.
+/// A phone number, in any usual notation; ITU-T E.164 allows 15 digits. Full-width digits become
+/// ASCII.
 ///
 /// # Errors
 /// [`TextError`]

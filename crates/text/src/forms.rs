@@ -1,4 +1,4 @@
-//! Spellings of one text: as it is stored, and as it is compared in a search.
+//! Forms of a text: the one that is stored, and the one that a search compares.
 
 use icu_normalizer::properties::CanonicalCombiningClassMapBorrowed;
 use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
@@ -10,11 +10,11 @@ const NFKC: ComposingNormalizerBorrowed<'static> = ComposingNormalizerBorrowed::
 const NFKD: DecomposingNormalizerBorrowed<'static> = DecomposingNormalizerBorrowed::new_nfkd();
 const COMBINING_CLASS: CanonicalCombiningClassMapBorrowed<'static> =
     CanonicalCombiningClassMapBorrowed::new();
-/// What is not shown: joiners, variation selectors, soft hyphens.
+/// Characters that are not shown: joiners, variation selectors, soft hyphens.
 pub(super) const IGNORABLE: CodePointSetDataBorrowed<'static> =
     CodePointSetData::new::<DefaultIgnorableCodePoint>();
 
-/// Letters with a stroke and the like, which Unicode does not take apart.
+/// Letters with a stroke and the like, which Unicode does not decompose.
 const STROKES: [(char, &str); 9] = [
     ('ł', "l"),
     ('ø', "o"),
@@ -27,7 +27,7 @@ const STROKES: [(char, &str); 9] = [
     ('œ', "oe"),
 ];
 
-/// Unicode's normalisation form C: what looks the same is the same.
+/// Unicode's normalisation form C: one encoding for texts that look the same.
 pub fn nfc(text: &str) -> String {
     NFC.normalize(text).into_owned()
 }
@@ -59,7 +59,8 @@ pub(super) fn combining_class(c: char) -> u8 {
     COMBINING_CLASS.get_u8(c)
 }
 
-/// A text as searches compare it: case, accents, width and Unicode form make no difference, in any script.
+/// The form of a text that searches compare: case, accents, width and Unicode form make no
+/// difference, in any script.
 pub fn fold(text: &str) -> String {
     let decomposed = NFKD.normalize(text);
     let mut folded = String::with_capacity(decomposed.len());
@@ -73,15 +74,16 @@ pub fn fold(text: &str) -> String {
             }
         }
     }
-    // Some letters have a case with an accent of its own.
+    // For some letters, another case adds an accent.
     NFKD.normalize(&folded)
         .chars()
         .filter(|c| counts(*c))
         .collect()
 }
 
-/// Accents and what is not shown do not count. Marks that are vowels or change the sound of a syllable do: of
-/// these only the ones with a combining class look like accents, and are named here.
+/// Accents and invisible characters do not count. Marks that are vowels or change the sound of a
+/// syllable do count. Those among them that have a combining class look like accents, and are named
+/// here.
 fn counts(c: char) -> bool {
     const NOT_ACCENTS: [u8; 10] = [
         0,   // letters, and most vowel signs

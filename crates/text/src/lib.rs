@@ -1,8 +1,9 @@
 //! What people may type: one rule for names, descriptions, addresses, reasons and searches.
 //!
-//! Two things are put right in silence: the Unicode form (NFC) and white space around the text. Everything
-//! else that a field can't hold is refused by name ([`TextError`]), so that what is stored is what was typed.
-//! The fields themselves are in `fields`, the characters in `characters`.
+//! Two things are corrected silently: the Unicode form (to NFC) and white space around the text.
+//! Everything else that a field can't hold is refused with its reason ([`TextError`]), so that the
+//! stored text is the typed one. The fields themselves are in `fields`, the characters in
+//! `characters`.
 
 mod characters;
 mod fields;
@@ -23,31 +24,31 @@ const MAX_TYPED_BYTES: usize = 12;
 /// Why a text is refused.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum TextError {
-    /// Nothing in it can be seen.
+    /// The text has nothing visible in it.
     #[error("must not be empty")]
     Empty,
     /// More characters than the field holds, or a multiple of their bytes.
     #[error("must have at most {0} characters")]
     TooLong(usize),
-    /// A line break where one line is asked for.
+    /// A line break in a field of one line.
     #[error("must not have a line break")]
     LineBreak,
     /// NUL, tab, escape and the like.
     #[error("must not have the control character U+{:04X}", u32::from(*.0))]
     Control(char),
-    /// What turns the direction of the text around it, also of text that others wrote.
+    /// A control that changes the direction of the text around it, also of text that others wrote.
     #[error("must not have U+{:04X}, which changes the direction of text", u32::from(*.0))]
     Direction(char),
-    /// What nobody can see, where no script or emoji needs it.
+    /// An invisible character where no script or emoji needs it.
     #[error("must not have the invisible character U+{:04X}", u32::from(*.0))]
     Invisible(char),
-    /// Not assigned, for private use, or the sign of a text that was damaged on its way.
+    /// An unassigned or private-use code point, or the sign of a text that was damaged on its way.
     #[error("must not have U+{:04X}, which is not a character for text", u32::from(*.0))]
     NoCharacter(char),
     /// A combining mark without a letter to sit on.
     #[error("must not begin with a combining mark")]
     LoneMark,
-    /// So many marks on one letter that they cover the lines around it.
+    /// So many combining marks on one letter that they cover the lines around it.
     #[error("must not have more than {MAX_MARKS} combining marks in a row")]
     TooManyMarks,
     /// Not a phone number.
@@ -87,7 +88,7 @@ impl Rule {
         }
     }
 
-    /// The same, where an empty text is one too.
+    /// The same, but the text may be empty.
     pub const fn or_empty(self) -> Rule {
         Rule {
             is_optional: true,
@@ -95,13 +96,14 @@ impl Rule {
         }
     }
 
-    /// The text as it is stored: in NFC, without white space around it, line breaks as `\n`.
+    /// Checks a text and returns its stored form: in NFC, without white space around it, line
+    /// breaks as `\n`.
     ///
     /// # Errors
     /// The first fault that is found.
     pub fn clean(&self, typed: &str) -> Result<String, TextError> {
         let typed = typed.trim();
-        // Before any work is done on it.
+        // Checked before any work is done on the text.
         if typed.len() > self.most * MAX_TYPED_BYTES {
             return Err(TextError::TooLong(self.most));
         }
@@ -120,7 +122,7 @@ impl Rule {
     }
 }
 
-/// Line breaks of other systems and of Unicode, as `\n`.
+/// Turns line breaks of other systems and of Unicode into `\n`.
 fn with_plain_line_breaks(text: &str) -> String {
     text.replace("\r\n", "\n")
         .replace(['\r', '\u{85}', '\u{2028}', '\u{2029}'], "\n")

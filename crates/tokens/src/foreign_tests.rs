@@ -145,7 +145,7 @@ fn a_token_without_an_end_in_sight_ends_a_day_after_it_was_given_out() {
     assert_eq!(long(json!(NOW)), Ok(NOW + LONGEST_SECONDS));
     assert_eq!(long(json!(NOW - 1_000)), Ok(NOW - 1_000 + LONGEST_SECONDS));
     assert_eq!(long(json!(NOW - LONGEST_SECONDS)), Err(Fault::Expired));
-    // How old it is can't be known.
+    // Its age is unknown.
     assert_eq!(long(Value::Null), Err(REFUSED));
     let short = with("iat", Value::Null).expect("valid");
     assert_eq!(short.person.expires_at, NOW + 300);

@@ -18,8 +18,8 @@ use serde_json::Value;
 /// The label of the store for notes.
 pub const STORE: &str = "notes";
 
-/// In the store `default`: the mark that auth compares with its own. A store that is new, or that has lost something,
-/// has none or an old one.
+/// In the store `default`: the mark that auth compares with its own. A store that is new has no
+/// mark; a store that has lost something has no mark or an old one.
 pub const TOLD: &str = "told";
 
 /// What is known of an issuer.

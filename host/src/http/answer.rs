@@ -1,5 +1,5 @@
-//! Answers on their way to a client: taken from the component at once as far as the client's share goes, counted
-//! until the socket has them, and sent in one piece if they are small.
+//! Answers on their way to a client: the host takes them from the component at once, up to the
+//! client's share, counts them until the socket has them, and sends small ones in one piece.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -28,9 +28,10 @@ pub(crate) struct Answer {
     _turn: Option<OwnedSemaphorePermit>,
 }
 
-/// Takes as much of the body as is there in a moment and has room. A small answer then leaves in one packet and
-/// with its length; without the wait, the head goes first, and the client may hold back its acknowledgement while
-/// the body waits for it. A larger one no longer holds its component.
+/// Takes as much of the body as is ready within a moment and has room. A small answer then leaves
+/// in one packet and with its length; without the wait, the head goes first, and the client may
+/// hold back its acknowledgement while the body waits for it. A larger answer no longer occupies
+/// its component.
 pub(crate) async fn gather(
     response: Response,
     request: UnderWay,
@@ -63,7 +64,7 @@ pub(crate) async fn gather(
     http::Response::from_parts(parts, answer)
 }
 
-/// The answer as it is, for a request whose answer has no body.
+/// Leaves the answer unchanged, for a request whose answer has no body.
 pub(crate) fn untouched(response: Response, request: UnderWay) -> http::Response<Answer> {
     response.map(|body| Answer {
         ready: VecDeque::new(),
@@ -74,7 +75,7 @@ pub(crate) fn untouched(response: Response, request: UnderWay) -> http::Response
     })
 }
 
-/// What has been taken of a body so far.
+/// The part of a body that has been taken so far.
 #[derive(Default)]
 struct Taken {
     ready: VecDeque<Bytes>,
@@ -102,7 +103,7 @@ impl Taken {
         }
     }
 
-    /// Makes one part of many small ones.
+    /// Joins many small parts into one.
     fn join(&mut self, client: &Arc<Client>) {
         if self.ready.len() > 1 && self.length <= WHOLE_BODY_BYTES {
             let mut whole = BytesMut::with_capacity(self.length);
@@ -236,7 +237,7 @@ mod tests {
         }
         tokio::time::advance(limits.backlog_timeout).await;
         assert_eq!(client.next(), Next::Abort);
-        // Who reads gets everything.
+        // A client that reads gets everything.
         let first = answers.remove(0);
         assert_eq!(first.collect().await.unwrap().to_bytes(), "xyxyxy");
         assert!(matches!(client.next(), Next::Wait(_)));

@@ -1,4 +1,4 @@
-//! Bodies that are there as a whole.
+//! Bodies that are complete from the start.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};

@@ -35,7 +35,7 @@ impl Clients {
         })
     }
 
-    /// Ends the connection that leaves most unread, if it has not read for a moment.
+    /// Ends the connection with the most unread bytes among those that have not read for a moment.
     fn relieve(&self) {
         let mut worst: Option<(usize, Arc<Client>)> = None;
         self.connections.for_each(|client| {
@@ -68,7 +68,8 @@ pub(crate) struct Client {
     /// Requests whose answers are not handed over yet, and how many of them are in components.
     requests: AtomicUsize,
     working: AtomicUsize,
-    /// Bytes of answers that the socket has not taken, and answers of which their components have more.
+    /// Bytes of answers that the socket has not taken, and answers that are not yet complete in the
+    /// host.
     unsent: AtomicUsize,
     backlog: AtomicUsize,
     /// In milliseconds since `begun`: when the last request ended, when the first of those that run began, and when
@@ -76,7 +77,7 @@ pub(crate) struct Client {
     idle: AtomicU64,
     busy: AtomicU64,
     taken: AtomicU64,
-    /// What is in the system's buffers for this client is not worth keeping.
+    /// Data in the system's buffers for this client may be dropped.
     is_aborted: AtomicBool,
     orders: AtomicU8,
     waker: AtomicWaker,
@@ -87,7 +88,7 @@ pub(crate) struct Client {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     Wait(Instant),
-    /// It is idle: end it politely.
+    /// The connection is idle: end it politely.
     Finish,
     Abort,
 }
@@ -135,7 +136,7 @@ impl Client {
         Working(self)
     }
 
-    /// A turn for one of many requests on one connection; `None` when none came in time.
+    /// A turn for one of many requests on one connection; `None` if its turn did not come in time.
     pub async fn turn(&self) -> Option<OwnedSemaphorePermit> {
         let turn = self.turns.clone().acquire_owned();
         let turn = tokio::time::timeout(INSTANCE_WAIT, turn).await;
@@ -149,7 +150,8 @@ impl Client {
             && self.clients.unsent.load(Ordering::Relaxed) < limits.unsent_bytes
     }
 
-    /// The same bytes, counted until they are dropped: hyper does so when the socket has taken them.
+    /// The same bytes, counted until they are dropped: hyper drops them when the socket has taken
+    /// them.
     pub fn count(self: &Arc<Self>, bytes: Bytes) -> Bytes {
         let length = bytes.len();
         if length == 0 {
@@ -165,7 +167,7 @@ impl Client {
         })
     }
 
-    /// A component has more of an answer than could be taken from it.
+    /// A component has more of an answer than the host could take.
     pub fn leave_rest(self: &Arc<Self>) -> Rest {
         if self.backlog.fetch_add(1, Ordering::AcqRel) == BACKLOG_ANSWERS {
             self.order(LOOK);
@@ -176,7 +178,7 @@ impl Client {
         Rest(self.clone())
     }
 
-    /// The connection ends at once, without regard for what is on its way.
+    /// The connection ends at once, even if data is on its way.
     pub fn abort(&self) {
         self.is_aborted.store(true, Ordering::Relaxed);
     }
@@ -185,7 +187,7 @@ impl Client {
         self.is_aborted.load(Ordering::Relaxed)
     }
 
-    /// Ends the connection after the requests that run.
+    /// Ends the connection after its running requests.
     pub fn finish(&self) {
         self.order(FINISH);
     }
@@ -195,7 +197,7 @@ impl Client {
         self.waker.wake();
     }
 
-    /// What has been ordered since the last time, or nothing; then the task is woken by the next order.
+    /// The orders since the last call. If there are none, the next order wakes the task.
     pub fn ordered(&self, context: &Context<'_>) -> Option<Next> {
         self.waker.register(context.waker());
         match self.orders.swap(0, Ordering::AcqRel) {
@@ -206,7 +208,7 @@ impl Client {
         }
     }
 
-    /// Whether nothing is asked and everything was taken.
+    /// Whether no request is running and every answer was taken.
     pub fn is_idle(&self) -> bool {
         self.unsent.load(Ordering::Acquire) == 0 && self.requests.load(Ordering::Acquire) == 0
     }

@@ -42,16 +42,16 @@ async fn respond(
     if request.body().size_hint().lower() > REQUEST_BODY_BYTES as u64 {
         return refuse(Problem::BodyTooLarge);
     }
-    // Required also where the target says it all (RFC 9112, section 3.2).
+    // Required even if the target names the host (RFC 9112, section 3.2).
     if version == Version::HTTP_11 && !request.headers().contains_key(header::HOST) {
         return refuse(Problem::BadRequest);
     }
     let id = match app.admit(&mut request, client.address) {
         Ok(id) => id,
-        Err(response) if request.body().is_end_stream() => return (response, None),
-        Err(response) => return (cut(response, version), None),
+        Err(response) if request.body().is_end_stream() => return (*response, None),
+        Err(response) => return (cut(*response, version), None),
     };
-    // Before any place is taken: a client that sends slowly makes nobody wait.
+    // Before the request takes any place, so that a client that sends slowly holds up nobody.
     let (parts, body) = request.into_parts();
     let (body, sent) = match receive(body, client).await {
         Ok(received) => received,
@@ -79,7 +79,8 @@ async fn respond(
     }
 }
 
-/// An answer to a request whose body was not read to its end: on HTTP/1 nothing can follow it.
+/// An answer to a request whose body was not read to its end: on HTTP/1 no other request can
+/// follow.
 fn cut(mut response: Response, version: Version) -> Response {
     if version < Version::HTTP_2 {
         let close = HeaderValue::from_static("close");

@@ -12,8 +12,8 @@ use crate::allowed_hosts::INTERNAL_SUFFIX;
 /// Every field that begins so comes from the host; a client's are dropped.
 const OURS: &str = "spin-";
 
-/// Takes away what a client may not say, and what only concerned its connection. The component learns the host
-/// from the URI alone.
+/// Removes fields that a client may not set, and those that only concern its connection. The
+/// component learns the host from the URI alone.
 pub(crate) fn strip(headers: &mut HeaderMap) {
     headers.remove(header::HOST);
     headers.remove(header::CONNECTION);
@@ -27,13 +27,14 @@ pub(crate) fn strip(headers: &mut HeaderMap) {
     }
 }
 
-/// The request does not say, or not clearly, whom it is for.
+/// The request does not name its host, or not clearly.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct BadHost;
 
-/// The URI with its host. A target in absolute form says it, whatever the field `Host` says (RFC 9112, section 3.2.2);
-/// else `Host` does. HTTP/1.1 must have that field once, HTTP/1.0 need not: then `own` is meant. In HTTP/2 the
-/// two must not differ (RFC 9113, section 8.3.1).
+/// The URI with its host. A target in absolute form names the host, whatever the field `Host` says
+/// (RFC 9112, section 3.2.2); otherwise `Host` names it. HTTP/1.1 must have that field exactly
+/// once. HTTP/1.0 may leave it out; the host is then `own`. In HTTP/2 the two must not differ (RFC
+/// 9113, section 8.3.1).
 pub(crate) fn absolute_uri<B>(
     request: &http::Request<B>,
     own: impl FnOnce() -> String,
@@ -54,7 +55,8 @@ pub(crate) fn absolute_uri<B>(
             return Err(BadHost);
         }
         (Some(target), Some(_)) => target,
-        // Without a client there is no field: a component calls the application, or the embedder does.
+        // Without a client there is no such field: a component or the embedder calls the
+        // application.
         (Some(target), None) if uri.scheme().is_some() => target,
         (None, Some(named)) => named,
         (None, None) if version < Version::HTTP_11 => own().parse().map_err(|_| BadHost)?,
@@ -66,7 +68,8 @@ pub(crate) fn absolute_uri<B>(
     Uri::from_parts(parts).map_err(|_| BadHost)
 }
 
-/// A host with or without a port, as a client may name it: no user, and none of the names that only components use.
+/// A host with or without a port, as a client may name it: without a user, and not one of the names
+/// that only components use.
 fn authority(text: &str) -> Result<Authority, BadHost> {
     let authority: Authority = text.parse().map_err(|_| BadHost)?;
     let host = authority.host();

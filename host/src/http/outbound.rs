@@ -32,7 +32,8 @@ impl Outbound {
 }
 
 impl WasiHttpHooks for Outbound {
-    /// For answers, too: smaller parts than the default of 1 MiB, which the host would hold for each of them.
+    /// Also for answers: smaller than the default of 1 MiB, which the host would hold for each
+    /// answer.
     fn p3_outgoing_body_chunk_size(&mut self) -> usize {
         ANSWER_PART_BYTES
     }

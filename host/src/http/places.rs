@@ -1,5 +1,6 @@
-//! A bounded number of places that clients hold, and who must give one up when there are none left: it comes from
-//! the network that holds most, so that one client may use all places only while nobody else wants them.
+//! A bounded number of places for clients. When none is free, a holder must give its place up: one
+//! of the network that holds most, so that one client may use all places only while nobody else
+//! wants them.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -8,7 +9,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Whoever shares places: one IPv4 address, or one IPv6 network of 64 bits, which is what a household gets.
+/// The clients that share places: one IPv4 address, or one IPv6 network of 64 bits, which is what a
+/// household gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Network(IpAddr);
 
@@ -24,7 +26,7 @@ impl From<IpAddr> for Network {
     }
 }
 
-/// What the holder of a place is doing. Who does less goes first.
+/// What the holder of a place is doing. The least active holder goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Activity {
     /// Nothing.
@@ -45,7 +47,7 @@ pub(crate) struct Claim {
 /// Who holds a place.
 pub(crate) trait Holder {
     fn claim(&self) -> Claim;
-    /// The place is gone; whatever was done in it must end.
+    /// The place is gone; the work in it must end.
     fn evict(&self);
 }
 
@@ -82,7 +84,8 @@ impl<H: Holder> Places<H> {
         })
     }
 
-    /// A place, at once; if need be, somebody else's. `None` when nobody has to go for this newcomer.
+    /// Returns a place at once, if need be another holder's. `None` if nobody has to give way to
+    /// this newcomer.
     pub fn enter(self: &Arc<Self>, network: Network, holder: Arc<H>) -> Option<Place<H>> {
         let mut held = self.lock();
         if held.holders.len() >= self.capacity {
@@ -102,7 +105,7 @@ impl<H: Holder> Places<H> {
         })
     }
 
-    /// Takes a place from whoever is idlest of those who hold most, if there is one.
+    /// Takes a place from the idlest holder of the network that holds most, if there is one.
     pub fn take_from_idlest(&self) {
         let mut held = self.lock();
         let nobody = Network(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
@@ -112,7 +115,7 @@ impl<H: Holder> Places<H> {
         }
     }
 
-    /// Looks at every holder.
+    /// Calls `look` for every holder.
     pub fn for_each(&self, mut look: impl FnMut(&Arc<H>)) {
         for (_, holder) in self.lock().holders.values() {
             look(holder);
@@ -120,13 +123,13 @@ impl<H: Holder> Places<H> {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Held<H>> {
-        // Nothing in here panics half-way.
+        // No code under this lock panics half-way.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<H: Holder> Held<H> {
-    /// Who goes for a newcomer from that network.
+    /// The holder that gives way to a newcomer from that network.
     fn victim(&self, newcomer: Network) -> Option<u64> {
         let most = self.of_networks.values().copied().max()?;
         let own = self.of_networks.get(&newcomer).copied().unwrap_or(0);
@@ -145,7 +148,8 @@ impl<H: Holder> Held<H> {
         if claim.activity == Activity::Idle || is_over_its_share || is_slow {
             return Some(number);
         }
-        // Those who hold most are all at work, and the newcomer is one of them or holds as much.
+        // All holders of the networks that hold most are at work, and the newcomer's network holds
+        // as much.
         let (claim, number) = first(&|_| true)?;
         (claim.activity == Activity::Idle).then_some(number)
     }

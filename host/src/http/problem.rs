@@ -21,10 +21,12 @@ pub(crate) enum Problem {
     Timeout,
 }
 
-/// Seconds after which an overloaded host may have room again: instances without work leave after one.
+/// Seconds after which an overloaded host may have room again: instances without work end after
+/// one.
 const RETRY_AFTER: &str = "2";
 
-/// For a connection that there is no place for: an HTTP/1 answer, which others at least see in their logs.
+/// For a connection without a place: an HTTP/1 answer, which clients of other protocols at least
+/// see in their logs.
 pub(crate) fn no_place() -> String {
     let body = Problem::Overloaded.body();
     format!(
@@ -52,7 +54,7 @@ impl Problem {
             Self::BadRequest => ("bad-request", "The request is malformed"),
             Self::NoSuchRoute => ("no-such-route", "No route leads here"),
             Self::BodyTooLarge => ("body-too-large", "The request body is too large"),
-            Self::RequestTimeout => ("request-timeout", "The body did not come in time"),
+            Self::RequestTimeout => ("request-timeout", "The body did not arrive in time"),
             Self::ComponentFailed => ("component-failed", "The component failed"),
             Self::Overloaded => ("overloaded", "Too many requests at once"),
             Self::Timeout => ("timeout", "The component did not answer in time"),

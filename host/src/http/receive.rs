@@ -1,5 +1,5 @@
-//! Bodies that clients send: a small one is read whole before its request takes a place, a larger one is passed on
-//! as it comes. Both have their time and their size.
+//! Bodies that clients send: a small one is read whole before its request takes a place, a larger
+//! one is passed on as it comes. Both have limits on time and size.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -21,7 +21,7 @@ use super::places::{Activity, Claim, Holder};
 use super::problem::Problem;
 use crate::limits::{REQUEST_BODY_BYTES, SMALL_BODY_BYTES};
 
-/// A body that is being waited for.
+/// A body that the host waits for.
 pub(crate) struct Unfinished {
     since: Instant,
     evicted: Notify,
@@ -40,7 +40,7 @@ impl Holder for Unfinished {
     }
 }
 
-/// How far a body has come that is passed on as it comes.
+/// The progress of a body that is passed on as it comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Progress {
@@ -51,7 +51,7 @@ pub(crate) enum Progress {
     TooLarge,
 }
 
-/// [`Progress`], for whoever sent the request on.
+/// [`Progress`], for the task that passed the request on.
 #[derive(Clone)]
 pub(crate) struct Watched(Arc<AtomicU8>);
 
@@ -122,7 +122,7 @@ where
                     rest: None,
                 });
             };
-            // The client broke off, or what it sent is no body.
+            // The client broke off, or sent something that is not a body.
             let frame = frame.map_err(|_| Problem::BadRequest)?;
             length += frame.data_ref().map_or(0, Bytes::len);
             push(&mut frames, frame);
@@ -167,7 +167,8 @@ where
     }
 }
 
-/// Adds a frame. Many small ones, as a slow client sends, become one: each alone would cost more than it holds.
+/// Adds a frame. Many small ones, as a slow client sends them, become one: each of them would take
+/// more memory than its data.
 fn push(frames: &mut VecDeque<Frame<Bytes>>, frame: Frame<Bytes>) {
     let frame = match frame.into_data() {
         Ok(bytes) => {

@@ -1,5 +1,5 @@
-//! The HTTP server: HTTP/1.1 and HTTP/2 with prior knowledge on one port. What it allows clients is in
-//! [`crate::limits`]; `client.rs` knows when one has had enough.
+//! The HTTP server: HTTP/1.1 and HTTP/2 with prior knowledge on one port. The limits on clients are
+//! in [`crate::limits`]; `client.rs` decides when a client has reached one.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -37,7 +37,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// An idle connection that was asked to end has this long to do so.
 const FINISH_TIME: Duration = Duration::from_secs(1);
 
-/// Clients without a place that are told so at once; beyond, connections just close.
+/// How many clients without a place get an answer at the same time; the connections of others just
+/// close.
 const TURNED_AWAY: usize = 64;
 
 /// Accepts connections until told to stop, then lets the running requests finish.
@@ -103,7 +104,7 @@ fn builder() -> Builder<TokioExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        // The connection's own clock runs for both protocols, and before one is known.
+        // The connection's own timer runs for both protocols, and before the protocol is known.
         .header_read_timeout(None)
         .max_buf_size(limits::REQUEST_HEAD_BYTES)
         .max_headers(limits::REQUEST_HEADERS);
@@ -118,7 +119,7 @@ fn builder() -> Builder<TokioExecutor> {
     builder
 }
 
-/// One connection, to its end: its own, the end of the client's time, or the host's.
+/// Serves one connection until it ends by itself, the client's time is over, or the host stops.
 async fn connection(
     builder: Builder<TokioExecutor>,
     stream: TcpStream,
@@ -176,7 +177,8 @@ async fn connection(
     .await;
 }
 
-/// Tells a client that there is no place for it. What it sends meanwhile is read away, or it would never know.
+/// Tells a client that there is no place for it. Reads and discards what it sends meanwhile;
+/// otherwise it might never see the answer.
 async fn turn_away(mut stream: TcpStream) {
     let say = async {
         stream.write_all(problem::no_place().as_bytes()).await?;

@@ -1,5 +1,5 @@
-//! A client's socket, with the two ends that a connection may come to: politely, reading away what is still being
-//! sent so that the last answer arrives, or at once.
+//! A client's socket. A connection ends in one of two ways: politely, when the host discards what
+//! the client still sends so that the last answer arrives, or at once.
 
 use std::io;
 use std::pin::Pin;
@@ -96,7 +96,7 @@ impl Write for Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         if self.client.is_aborted() {
-            // The system would keep what the client does not read, for minutes.
+            // Otherwise the system would keep unread data for minutes.
             let _ = self.stream.inner().set_zero_linger();
         }
     }

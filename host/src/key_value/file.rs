@@ -45,8 +45,8 @@ impl FileStore {
         writer.busy_timeout(BUSY)?;
         // With the log, a write does not block readers.
         let _: String = writer.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
-        // As in Spin, what has been written survives a power cut. A component may rely on that, as auth does
-        // when it records that a revocation is here.
+        // As in Spin, what has been written survives a power cut. A component may rely on that, as
+        // auth does when it records that the store has a revocation.
         writer.execute_batch("PRAGMA synchronous = FULL")?;
         writer.execute_batch(CREATE)?;
         let writer = Arc::new(Mutex::new(writer));

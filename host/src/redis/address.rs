@@ -1,4 +1,4 @@
-//! What may be shown of a Redis address: where it leads, not who logs in there.
+//! The part of a Redis address that may be shown: where it leads, not who logs in there.
 
 use url::Url;
 
@@ -6,7 +6,7 @@ use url::Url;
 pub(crate) fn for_log(address: &str) -> String {
     let Ok(mut url) = Url::parse(address) else {
         // It may hold a password all the same.
-        return "an address that is no URL".to_owned();
+        return "an address that is not a URL".to_owned();
     };
     url.set_query(None);
     url.set_fragment(None);
@@ -40,8 +40,8 @@ mod tests {
                 "redis+unix:///run/redis?user=u&pass=pw",
                 "redis+unix:///run/redis",
             ),
-            ("redis://u:p w@h:port", "an address that is no URL"),
-            (":pw@h:1", "an address that is no URL"),
+            ("redis://u:p w@h:port", "an address that is not a URL"),
+            (":pw@h:1", "an address that is not a URL"),
         ] {
             assert_eq!(for_log(address), shown, "{address}");
         }

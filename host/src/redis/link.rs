@@ -28,8 +28,9 @@ pub(crate) fn client(address: &str) -> RedisResult<Client> {
     Client::open(info.set_tcp_settings(tcp))
 }
 
-/// A fragment tells apart addresses of one server (each has a subscription of its own) and is no part of them. Only
-/// `#insecure` means something to the library: TLS with whomever. That is refused.
+/// A fragment tells addresses of one server apart (each has its own subscription) and is not sent.
+/// The library gives a meaning only to `#insecure`: TLS without a check of the certificate. That is
+/// refused.
 fn without_fragment(address: &str) -> RedisResult<&str> {
     match address.split_once('#') {
         None => Ok(address),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
-/// How long to wait for others who use the file.
+/// How long to wait for other users of the file.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Opens a file, or a database of its own in memory.
@@ -17,7 +17,8 @@ pub(crate) fn connect(file: Option<&Path>) -> rusqlite::Result<Connection> {
     let connection = file.map_or_else(Connection::open_in_memory, Connection::open)?;
     // Without, SQLite prepares a statement again whenever a parameter has another value, to choose its plan by it.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    // What is deleted is overwritten; otherwise it stays readable in the file until its place is used again.
+    // Deleted data is overwritten; otherwise it stays readable in the file until its place is used
+    // again.
     connection.pragma_update(None, "secure_delete", true)?;
     Ok(connection)
 }
@@ -33,8 +34,9 @@ fn settle() {
     });
 }
 
-/// Writes a file's write-ahead log back into the file and empties the log. It would otherwise keep old versions of
-/// changed and deleted rows until it is overwritten. A log that another process uses stays as it is.
+/// Writes a file's write-ahead log back into the file and empties the log. It would otherwise keep
+/// old versions of changed and deleted rows until it is overwritten. A log that another process
+/// uses stays unchanged.
 pub(crate) fn empty_log(file: &Path) {
     if !file.exists() {
         return;

@@ -1,4 +1,4 @@
-//! Unkind clients: silent, slow, greedy or many. They harm themselves, and others are served meanwhile.
+//! Bad clients: silent, slow, greedy or many. The host cuts them off, and serves others meanwhile.
 
 use std::time::{Duration, Instant};
 
@@ -174,7 +174,8 @@ async fn a_client_that_is_served_keeps_its_place_and_the_next_one_learns_when_to
     assert_serves(&app).await;
 }
 
-/// The attack as it was seen: unfinished bodies on a few HTTP/2 connections took every place of a component.
+/// Reproduces an attack: unfinished bodies on a few HTTP/2 connections took every place of a
+/// component.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unfinished_bodies_take_no_place_of_a_component() {
     let app = start(ClientLimits::default()).await;
@@ -261,7 +262,7 @@ async fn expecting_to_continue_works_and_is_no_way_around_a_limit() {
 async fn a_body_that_is_too_large_is_refused_where_the_client_sees_it() {
     let app = start(ClientLimits::default()).await;
     let mut raw = Raw::with(app.host.addr(), POST.replace("10", "20000000")).await;
-    // As a client does that does not look before it has sent everything.
+    // Like a client that reads nothing until it has sent everything.
     for _ in 0..20 {
         if !raw.try_send(vec![b'x'; 1_000_000]).await {
             break;
@@ -270,7 +271,7 @@ async fn a_body_that_is_too_large_is_refused_where_the_client_sees_it() {
     let (answer, _) = raw.read_to_end().await;
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer:?}");
     assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
-    // The same without a length that says so in advance.
+    // The same without a length that announces it.
     let head = "POST /do/echo HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n";
     let mut raw = Raw::with(app.host.addr(), head).await;
     let chunk = [
@@ -309,7 +310,7 @@ async fn a_client_that_does_not_read_is_closed_and_a_slow_one_is_not() {
         ..ClientLimits::default()
     })
     .await;
-    // More than the system holds for a connection.
+    // More than the system buffers for a connection.
     let get = "GET /do/big?bytes=40000000 HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n";
     let mut deaf = Raw::with(app.host.addr(), get).await;
     tokio::time::sleep(6 * SHORT).await;
@@ -330,7 +331,7 @@ async fn a_client_that_does_not_read_is_closed_and_a_slow_one_is_not() {
     assert!(count > 8_000_000 && begun.elapsed() > 2 * SHORT);
 }
 
-/// The attack as it was seen: every answer stayed in memory, some four megabytes for each stream.
+/// Reproduces an attack: every answer stayed in memory, some four megabytes for each stream.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_that_nobody_reads_do_not_pile_up() {

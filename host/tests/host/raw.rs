@@ -1,4 +1,5 @@
-//! Connections that send exactly the bytes a test wants: HTTP/1 by hand, and as much of HTTP/2 as unkind clients need.
+//! Connections that send exactly the bytes a test wants: HTTP/1 by hand, and as much of HTTP/2 as
+//! bad clients need.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -16,7 +17,7 @@ impl Raw {
         Self(TcpStream::connect(address).await.expect("a connection"))
     }
 
-    /// Opens a connection and sends that.
+    /// Opens a connection and sends these bytes.
     pub async fn with(address: SocketAddr, bytes: impl AsRef<[u8]>) -> Self {
         let mut raw = Self::open(address).await;
         raw.send(bytes).await;
@@ -32,7 +33,7 @@ impl Raw {
         self.0.write_all(bytes.as_ref()).await.is_ok()
     }
 
-    /// What comes until the text has come; panics when it does not.
+    /// Reads until this text has come; panics if it does not come.
     pub async fn read_until(&mut self, text: &str) -> String {
         let mut all = String::new();
         let read = async {
@@ -49,19 +50,20 @@ impl Raw {
         all
     }
 
-    /// All that comes until the other side closes, and how long that took. Panics when it does not close.
+    /// Reads until the other side closes; returns the bytes and the time that it took. Panics if
+    /// the other side does not close.
     pub async fn read_to_end(&mut self) -> (String, Duration) {
         let begun = Instant::now();
         let mut all = Vec::new();
         let read = self.0.read_to_end(&mut all);
-        // An abrupt end is one, too.
+        // An abrupt end counts, too.
         let _ = tokio::time::timeout(PATIENCE, read)
             .await
             .expect("the connection was not closed");
         (String::from_utf8_lossy(&all).into_owned(), begun.elapsed())
     }
 
-    /// Whether it is open still: nothing comes for a moment, and no end.
+    /// Whether it is still open: for a moment there are neither bytes nor an end.
     pub async fn is_open(&mut self) -> bool {
         let mut bytes = [0; 64];
         let read = tokio::time::timeout(Duration::from_millis(50), self.0.read(&mut bytes));
@@ -69,7 +71,7 @@ impl Raw {
     }
 }
 
-/// Sends a request and gives everything until the connection closes.
+/// Sends a request and returns everything until the connection closes.
 pub async fn exchange(address: SocketAddr, bytes: impl AsRef<[u8]>) -> String {
     Raw::with(address, bytes).await.read_to_end().await.0
 }

@@ -4,7 +4,7 @@ use crate::harness::actor::PLENTY;
 use crate::harness::{Actor, App};
 use serde_json::{Value, json};
 
-/// The actors of an order's history, as somebody sees them.
+/// The actors of an order's history, as this user sees them.
 async fn actors(reader: &Actor, order: &str) -> Vec<Value> {
     let events = reader.get(&format!("/orders/{order}/events")).await;
     let actor = |event: &Value| event["actor"].clone();
@@ -49,7 +49,7 @@ async fn only_its_owner_edits_and_confirms_a_draft() {
     assert_eq!(ann.read_order(&draft).await, before);
     assert_eq!(ann.balance().await, PLENTY);
 
-    // What is not a draft any more is not confirmed by staff either.
+    // Staff can't confirm an order that is no longer a draft either.
     ann.execute(&draft, "confirm").await.expect(200);
     ann.wait_for(&draft, "paid").await;
     manager
@@ -85,7 +85,7 @@ async fn the_history_of_an_order_says_who_made_each_change() {
         vec![staff(&manager), system()],
     ];
     assert_eq!(actors(&manager, &completed).await, of_staff.concat());
-    // The customer learns that it was somebody of the shop, and not who.
+    // The customer learns that it was a member of staff, but not who.
     let of_customer = [
         vec![customer(&ann)],
         shop().to_vec(),
@@ -104,7 +104,7 @@ async fn the_history_of_an_order_says_who_made_each_change() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_turned_round_says_who_did_it_and_why() {
+async fn a_compensated_order_says_who_did_it_and_why() {
     let app = App::start().await;
     let (admin, manager) = (app.admin().await, app.manager().await);
     let tea = manager.sell("Tea", 100, 9).await;
@@ -141,7 +141,7 @@ async fn an_order_turned_round_says_who_did_it_and_why() {
         json!({"kind": "operator"}),
         "the customer sees that it was the shop"
     );
-    // A dry run is no change.
+    // A dry run changes nothing.
     let third = ann.order(&tea, 1).await;
     ann.wait_for(&third, "paid").await;
     let dry = json!({"reason": "a look", "dry_run": true});

@@ -232,7 +232,7 @@ async fn the_first_administrator_is_made_once_in_the_life_of_a_shop() {
                 let path = format!("/auth/users/{}/role", first.id);
                 let customer = json!({"role": "customer"});
                 second.put(&path, &customer).await.expect(200);
-                // And deleted: its row says nothing of what it was.
+                // And deleted: its row no longer shows that it was an administrator.
                 let path = format!("/users/{}", first.id);
                 second.delete(&path).await.expect(204);
             }

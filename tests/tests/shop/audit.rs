@@ -221,7 +221,8 @@ async fn one_customers_refused_accesses_push_nobody_elses_out() {
     assert_eq!(of_ann.iter().map(times).sum::<i64>(), 150);
     assert!(of_ann[0]["last_at"].is_string(), "{}", of_ann[0]);
     assert_eq!(refused(&admin, &bob).await.len(), 1);
-    // An hour later there are rows again; and however long it goes on, one customer has so many.
+    // An hour later there are rows again; but one customer's number of rows stays bounded, however
+    // long it goes on.
     app.quiet().await;
     app.restart_after(|databases| {
         let auth = surgery::open(databases, "auth");

@@ -1,4 +1,4 @@
-//! Bodies that are not there, that are not what they say, and that are too large.
+//! Bodies that are absent, that are not what their headers say, or that are too large.
 
 use crate::harness::actor::PLENTY;
 use crate::harness::wire::Wire;
@@ -84,7 +84,7 @@ async fn every_way_out_needs_no_body() {
         let request = somebody.request("POST", path);
         let request = request.header("content-type", "application/json");
         somebody.send(request).await.expect(204);
-        // With a body that is one, nothing is let through.
+        // A real body is still checked.
         let request = somebody.request("POST", path);
         let request = request.header("content-type", "application/json");
         somebody
@@ -95,7 +95,7 @@ async fn every_way_out_needs_no_body() {
     app.finish().await;
 }
 
-/// Everything that reads a body, with one that would be taken.
+/// Every route that reads a body, with a body that it would accept.
 fn doors(
     admin: &Actor,
     customer: &Actor,
@@ -318,7 +318,7 @@ async fn an_encoded_form_is_refused_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_sends_too_much_reads_why_and_may_go_on() {
+async fn a_client_that_sends_too_much_reads_why_and_may_go_on() {
     let app = App::start().await;
     let ann = app.customer().await;
     let address = app.address().socket();
@@ -335,7 +335,7 @@ async fn who_sends_too_much_reads_why_and_may_go_on() {
             let answer = wire.ask("GET", "/users/me", &[&token], &[]);
             assert_eq!(answer.0, 200, "{}", answer.1);
         }
-        // Nor does it hurt to ask first.
+        // Asking first works too.
         let length = "content-length: 100000";
         let fields = [JSON, &token, length, "expect: 100-continue"];
         let answer = wire.ask_first("POST", "/orders", &fields, &[b' '; 100_000]);

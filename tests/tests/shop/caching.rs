@@ -1,4 +1,4 @@
-//! Who may keep an answer: nobody, unless it is the same for everybody.
+//! Which answers caches may store: none, unless the answer is the same for everybody.
 
 use crate::harness::App;
 use crate::harness::actor::PLENTY;
@@ -28,7 +28,7 @@ async fn private_answers_and_refusals_are_not_kept() {
         (&admin, "/auth/audit".to_owned(), 200),
         (&admin, "/sagas".to_owned(), 200),
         (&admin, format!("/items/{tea}/movements"), 200),
-        // With a token more may be shown than without.
+        // A caller with a token may see more than one without.
         (&customer, "/items".to_owned(), 200),
         (&customer, format!("/items/{tea}"), 200),
         (&app.anonymous(), "/orders".to_owned(), 401),

@@ -191,7 +191,7 @@ async fn only_staff_see_archived_items_and_what_is_reserved() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_shows_a_bad_token_is_not_taken_for_nobody() {
+async fn a_bad_token_is_refused_and_not_taken_for_none() {
     let app = App::start().await;
     let tea = app.manager().await.sell("Tea", 100, 5).await;
     let mut customer = app.customer().await;
@@ -201,7 +201,7 @@ async fn whoever_shows_a_bad_token_is_not_taken_for_nobody() {
         customer.get(&path).await.refused(401, "revoked-token");
         customer.token = Some("nonsense".to_owned());
         customer.get(&path).await.refused(401, "invalid-token");
-        // Basic is no token; a proxy may ask for it.
+        // Basic credentials are not a token; a proxy may require them.
         let nobody = app.anonymous();
         let basic = nobody.request("GET", &path).basic_auth("ann", Some("x"));
         nobody.send(basic).await.expect(200);

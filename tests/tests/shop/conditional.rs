@@ -1,4 +1,5 @@
-//! `If-Match`: nobody changes what has changed since they read it. And what is read by HEAD is as by GET.
+//! `If-Match`: nobody can change a thing that has changed since they read it. HEAD gives the same
+//! tags as GET.
 
 use crate::harness::actor::{PLENTY, id_of};
 use crate::harness::{Actor, Answer, App};
@@ -154,7 +155,7 @@ async fn everything_that_changes_is_changed_under_its_own_tag_only() {
             change.send("if-match", &tag).await.expect(404);
             continue;
         }
-        // What the change answers is what is there, with its tag.
+        // The answer to the change shows the new state, with its tag.
         let now = change.by.get(&change.read).await.expect(200);
         assert_eq!(made.json(), now.json(), "{made}");
         assert_eq!(made.header("etag"), now.header("etag"), "{made}");
@@ -189,7 +190,7 @@ async fn what_is_not_there_is_not_found_whatever_is_known_of_it() {
             admin.send(request.json(&body)).await.expect(404);
         }
     }
-    // Nor is anybody told of what is not theirs.
+    // Nor does anybody learn of things that are not theirs.
     let item = admin.sell("Tea", 1, 1).await;
     let draft = app.customer().await.draft(&item, 1).await;
     let stranger = app.customer().await;
@@ -199,7 +200,7 @@ async fn what_is_not_there_is_not_found_whatever_is_known_of_it() {
     app.finish().await;
 }
 
-/// Sends changes at once, all with the tag of what is there now; exactly one may be made.
+/// Sends changes at once, all with the current tag; exactly one may be made.
 async fn race(actor: &Actor, read: &str, method: &str, path: &str, bodies: &[Value]) {
     let tag = actor.get(read).await.expect(200);
     let tag = tag.header("etag").expect("an ETag");
@@ -271,7 +272,7 @@ async fn a_recorded_answer_is_given_again_although_the_tag_is_old() {
             .expect(200)
     };
     assert!(deposit().await.header("etag").is_some());
-    // It shows what was then.
+    // It shows the state at that time.
     assert_eq!(deposit().await.header("etag"), None);
     assert_eq!(customer.balance().await, 5);
     app.finish().await;

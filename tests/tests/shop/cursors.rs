@@ -1,5 +1,5 @@
-//! What may stand in the query string of a list: a cursor that the list gave, a limit within bounds, and nothing that
-//! is not known.
+//! The query string of a list: it accepts a cursor that the list gave and a limit within bounds,
+//! and no unknown parameters.
 
 use crate::harness::actor::PLENTY;
 use crate::harness::workspace;
@@ -100,7 +100,7 @@ async fn only_a_cursor_that_the_list_gave_is_taken() {
             &format!("%7B{next}%7D"),
         ] {
             let refused = read(actor, &path, &format!("cursor={bad}")).await;
-            // A number without its first digit is a number.
+            // A number without its first digit is still a number.
             if refused.status == 200 && next.bytes().all(|byte| byte.is_ascii_digit()) {
                 assert!(
                     bad.bytes().all(|byte| byte.is_ascii_digit()),

@@ -160,9 +160,12 @@ async fn one_network_may_not_try_everybody() {
         let bot = app.anonymous().from(&format!("2001:db8::{number:x}"));
         log_in(&bot, &format!("nobody{number}@example.com"), "x").await
     });
+    let begun = Instant::now();
     let answers = join_all(tries).await;
     let looked_at = answers.iter().filter(|answer| answer.status == 401).count();
-    assert_eq!(looked_at, 100);
+    // One more try comes free every ten seconds.
+    let most = 100 + usize::try_from(begun.elapsed().as_secs() / 10).expect("a short time");
+    assert!((100..=most).contains(&looked_at), "{looked_at} of {most}");
     let refused = answers.iter().find(|answer| answer.status == 429);
     // However many, the wait stays short: others may be behind the same address.
     assert!(refused.is_some_and(|refused| wait_of(refused) <= 30));
@@ -258,7 +261,7 @@ async fn wrong_reset_tokens_do_not_keep_a_right_one_waiting() {
     reset(&app, "guessed", new)
         .await
         .refused(429, "too-many-attempts");
-    // Nor does anything else that this network has asked too often.
+    // Nor do other requests of which this network has sent too many.
     let tries = (0..110).map(|number| {
         let (nobody, body) = (app.anonymous(), json!({"email": format!("nobody{number}")}));
         async move { nobody.post("/auth/password/forgot", &body).await.status }

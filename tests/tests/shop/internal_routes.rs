@@ -1,5 +1,5 @@
-//! What the host and the services ask each other is behind the shared secret. Whoever has it not can't tell an
-//! internal route from a path that does not exist.
+//! Requests between the host and the services need the shared secret. Without it, an internal route
+//! can't be told from a path that does not exist.
 
 use crate::harness::routes::{routes, with_secret};
 use crate::harness::{Actor, Answer, App, workspace};
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 const METHODS: [&str; 9] = [
     "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW",
 ];
-/// Nobody serves this path.
+/// A path that does not exist.
 const NOWHERE: &str = "/internal/nothing/at/all";
 const ID: &str = "00000000-0000-7000-8000-000000000000";
 
@@ -116,7 +116,7 @@ async fn no_spelling_body_or_guess_makes_an_internal_route_show_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_holds_the_secret_is_told_what_is_wrong() {
+async fn holders_of_the_secret_are_told_what_is_wrong() {
     let app = App::start().await;
     let nobody = app.anonymous();
     let tick = "/internal/orders/tick";

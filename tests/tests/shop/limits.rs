@@ -152,7 +152,7 @@ async fn what_a_route_does_not_answer_shares_one_bucket_whatever_it_is_called() 
     let keys = buckets(&app);
     let own: Vec<_> = keys.iter().filter(|key| key.ends_with(".100.9")).collect();
     assert_eq!(own, ["* 198.51.100.9"]);
-    // What the routes do answer is counted for itself.
+    // Requests that match a route are counted separately.
     assert!(ask(&somebody, "/items", 1).await.1.is_none());
     app.finish().await;
 }

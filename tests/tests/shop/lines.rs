@@ -1,5 +1,6 @@
-//! What clients and the network send does not become lines of the log, terminal sequences, or endless text that is stored and
-//! copied: it is escaped where it is logged, and what is passed on has a shape.
+//! Text from clients and from the network can't become lines of the log or terminal sequences, and
+//! can't be stored and copied at any length: logs escape it, and only well-formed values are passed
+//! on.
 
 use crate::harness::actor::PLENTY;
 use crate::harness::{App, eventually, logs, workspace};
@@ -124,7 +125,7 @@ async fn only_a_traceparent_of_the_right_shape_is_stored_and_passed_on() {
         for value in sent {
             request = request.header("traceparent", value.as_bytes());
         }
-        // And what is not passed on at all.
+        // And headers that are not passed on at all.
         let request = request.header("tracestate", "a=1").header("baggage", "b=2");
         let order = crate::harness::actor::id_of(&ann.send(request).await.expect(201));
         ann.wait_for(&order, "paid").await;

@@ -120,7 +120,7 @@ async fn a_statement_follows_the_ledger_also_when_the_clock_was_set_back() {
     let deposit = async |amount: i64| customer.deposit(amount).await;
     join_all((1..=20).map(deposit)).await;
     app.quiet().await;
-    // As if the clock had been an hour ahead until now: what comes next has a smaller id.
+    // As if the clock had been an hour ahead until now: the next row has a smaller id.
     app.restart_after(|databases| {
         let ahead = "UPDATE transactions SET id = 'f' || substr(id, 2)";
         let billing = surgery::open(databases, "billing");

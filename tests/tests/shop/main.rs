@@ -90,7 +90,7 @@ macro_rules! on_both_channels {
 }
 use on_both_channels;
 
-/// As `on_both_channels`, in shops that sign nothing: what is said there by whoever may publish.
+/// As `on_both_channels`, in shops that sign nothing, where anybody who may publish is believed.
 macro_rules! on_both_unsigned_channels {
     ($($name:ident),+ $(,)?) => {
         mod in_process_unsigned {

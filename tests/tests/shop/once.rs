@@ -212,7 +212,7 @@ async fn every_answer_under_a_key_outlives_what_it_depended_on() {
     for (first, (who, path, body)) in first.iter().zip(requests) {
         let again = who.post_once(path, path, body).await;
         assert_eq!((again.status, &again.body), (first.status, &first.body));
-        // A key that is kept is not for another request.
+        // A used key is not accepted for another request.
         who.post_once(path, "/billing/account/deposit", &json!({"amount": 1}))
             .await
             .expect(if path.starts_with("/billing") {

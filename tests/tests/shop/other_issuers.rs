@@ -84,7 +84,7 @@ async fn a_token_of_a_trusted_issuer_is_good_everywhere_and_makes_the_account() 
         (&listed["email"], &listed["role"]),
         (&json!("ann@example.com"), &json!("customer"))
     );
-    // What the issuer calls her is not believed; the profile waits for the news of the account.
+    // The issuer's names are not used; the profile waits for auth's event.
     let profile = eventually("the news of the account", async || {
         let profile = ann.get("/users/me").await.expect(200).json();
         (profile["email"] == "ann@example.com").then_some(profile)

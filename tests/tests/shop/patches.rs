@@ -1,4 +1,4 @@
-//! `PATCH`: what is `null` is cleared or refused, and what changes nothing is no change.
+//! `PATCH`: `null` clears a field or is refused, and a request that changes nothing has no effect.
 
 use crate::harness::actor::id_of;
 use crate::harness::{Actor, App};
@@ -9,7 +9,7 @@ use std::time::Duration;
 async fn changes_nothing(app: &App, who: &Actor, path: &str, method: &str, body: &Value) {
     let before = who.get(path).await.expect(200).json();
     let counts = app.books().counts();
-    // So that a new `updated_at` would be another one.
+    // So that a new `updated_at` would differ.
     tokio::time::sleep(Duration::from_millis(5)).await;
     let answer = who.send(who.request(method, path).json(body)).await;
     assert_eq!(answer.expect(200).json(), before, "{method} {path} {body}");

@@ -2,7 +2,9 @@
 
 use crate::harness::actor::{PLENTY, id_of};
 use crate::harness::issuer::{CLIENT, Issuer};
+use crate::harness::running::on_spin;
 use crate::harness::{Actor, App, eventually, logs, surgery};
+use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -20,6 +22,23 @@ const TOLD: [&str; 9] = [
 ];
 /// What another issuer's token says about its user.
 const FOREIGN: [&str; 2] = ["qxforeignemail7731", "qxforeignname7731"];
+
+/// Does what docs/privacy.md asks of who runs the shop on Spin, which leaves the logs of the databases as they are.
+fn empty_logs(databases: &Path) {
+    if !on_spin() {
+        return;
+    }
+    for file in std::fs::read_dir(databases).expect("a folder") {
+        let path = file.expect("an entry").path();
+        if path.extension().is_some_and(|extension| extension == "db") {
+            let database = Connection::open(path).expect("a database");
+            let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+            database
+                .query_row(checkpoint, [], |_| Ok(()))
+                .expect("emptied");
+        }
+    }
+}
 
 /// Which of these words occur in which file of a folder. Links are not followed.
 fn found(folder: &Path, words: &[&str]) -> Vec<String> {
@@ -141,8 +160,11 @@ async fn no_byte_of_what_a_deleted_account_said_is_in_any_file() {
     assert_eq!(app.books().dead_letters(), Vec::<String>::new());
     let mut left = vec!["not stopped".to_owned()];
     let log = logs::so_far();
-    app.restart_after(|databases| left = found(everything(databases), &TOLD))
-        .await;
+    app.restart_after(|databases| {
+        empty_logs(databases);
+        left = found(everything(databases), &TOLD);
+    })
+    .await;
     assert_eq!(left, Vec::<String>::new());
     for word in TOLD {
         assert!(!log.contains(word), "{word} is in the log");
@@ -178,14 +200,17 @@ async fn no_byte_of_what_another_issuer_said_of_a_deleted_account_is_in_any_file
     owner.delete("/users/me").await.expect(204);
     app.quiet().await;
     let mut left = vec!["not stopped".to_owned()];
-    app.restart_after(|databases| left = found(everything(databases), &FOREIGN))
-        .await;
+    app.restart_after(|databases| {
+        empty_logs(databases);
+        left = found(everything(databases), &FOREIGN);
+    })
+    .await;
     assert_eq!(left, Vec::<String>::new());
     app.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_registration_that_nobody_has_heard_of_is_told_without_what_it_said() {
+async fn a_registration_that_is_still_unsent_loses_its_data_with_the_account() {
     let mut app = App::start().await;
     let owner = register(&app).await;
     app.quiet().await;

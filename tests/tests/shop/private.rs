@@ -4,6 +4,7 @@
 use crate::harness::actor::PLENTY;
 use crate::harness::app::Address;
 use crate::harness::process::{Process, said, signal, up};
+use crate::harness::running::on_spin;
 use crate::harness::{Actor, App, eventually, workspace};
 use serde_json::json;
 use std::fs::Permissions;
@@ -173,6 +174,10 @@ fn a_folder_that_holds_more_than_the_shops_data_keeps_its_mode() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_within_a_program_keeps_its_files_from_others_too() {
+    if on_spin() {
+        println!("SKIPPED: {}: not on Spin", module_path!());
+        return;
+    }
     let mut app = App::start().await;
     live(app.address(), "ann@example.com").await;
     let data = app.databases();

@@ -20,7 +20,7 @@ async fn an_account_has_so_many_drafts_at_a_time() {
         refused.refused(409, "too-many-drafts");
     };
     too_many().await;
-    // A repeat is no new draft; an order is none; others have their own.
+    // A repeat makes no new draft; an order is not a draft; others have their own limit.
     ann.post_once("k", "/orders", &draft).await.expect(201);
     let order = ann.order(&tea, 1).await;
     bob.draft(&tea, 1).await;
@@ -63,7 +63,7 @@ async fn an_account_makes_so_many_orders_and_payments_in_a_day() {
             .unwrap_or_else(|| panic!("no Retry-After: {refused}"));
         assert!((86_000..=86_400).contains(&wait), "{refused}");
     }
-    // Not what others do, nor what the shop moves.
+    // Neither payments of others nor bookings by the shop count.
     bob.deposit(1).await;
     bob.order(&tea, 1).await;
     app.quiet().await;
@@ -121,7 +121,8 @@ async fn drafts_that_nobody_touches_end() {
         let left = format!("SELECT count(*) FROM orders.order_lines WHERE order_id = '{gone}'");
         assert_eq!(app.books().number(&left), 0);
     }
-    // What was ever confirmed stays, and so does the newest, from which the next number is counted.
+    // Orders that were ever confirmed stay, and so does the newest one, from which the next number
+    // is counted.
     for kept in [&recent, &paid, &canceled, &newest] {
         ann.read_order(kept).await;
     }
@@ -150,7 +151,7 @@ async fn an_account_has_so_many_keys_remembered() {
     ann.post_once("d", path, &deposit)
         .await
         .refused(429, "too-many-keys");
-    // The refusal has no effect, and what is remembered is still answered.
+    // The refused request has no effect, and remembered keys still give their answers.
     ann.post_once("a", path, &deposit).await.expect(200);
     assert_eq!(ann.balance().await, 3);
     bob.post_once("d", path, &deposit).await.expect(200);

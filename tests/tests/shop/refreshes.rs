@@ -1,4 +1,4 @@
-//! Refreshes that come at once, whose answer is lost, or that say two things.
+//! Refreshes that come at once, whose answer is lost, or that carry two tokens.
 
 use crate::harness::process::Process;
 use crate::harness::{Actor, Answer, App, surgery};
@@ -72,7 +72,7 @@ async fn a_client_whose_answer_was_lost_may_refresh_once_more() {
     let lost = refresh(&app, &first).await.expect(200);
     tokio::time::sleep(A_MOMENT).await;
     ann.take_tokens(&refresh(&app, &first).await.expect(200));
-    // Once; and that it is asked for again ends nothing.
+    // Only once; but another attempt does not end the login.
     refresh(&app, &first)
         .await
         .refused(401, "invalid-refresh-token");
@@ -132,7 +132,7 @@ async fn two_refresh_tokens_in_one_request_are_refused_and_stay_good() {
         let refused = nobody.send(request.json(&body)).await;
         refused.refused(400, "ambiguous-refresh-token");
     }
-    // The same in both is one.
+    // The same token in both counts as one.
     let body = json!({"refresh_token": ann.refresh_token});
     let request = nobody
         .request("POST", "/auth/refresh")

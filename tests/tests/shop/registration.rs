@@ -1,4 +1,5 @@
-//! Registrations: counted and in turn, one answer for whatever is taken, one account for one key.
+//! Registrations: they are counted and take turns; the answer is the same for a taken email and a
+//! taken username; one key makes one account.
 
 use crate::harness::process::Process;
 use crate::harness::{Actor, Answer, App, logs};
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 
 const FLOOD: &str = "198.51.100.7";
 const HOME: &str = "203.0.113.1";
-/// All that lead to the same handler.
+/// All paths of the same handler.
 const SPELLINGS: [&str; 3] = ["/auth/register", "/register", "/users/register"];
 /// Registrations that one network may make at once.
 const FREE: usize = 100;
@@ -55,7 +56,7 @@ async fn registrations_from_one_address_are_counted_and_hold_up_nobody_else() {
         passed
     };
     let (answers, passed) = tokio::join!(flood, logins);
-    // Not the time, which is the machine's: how many of the flood went first.
+    // Measures how many of the flood went first, not the time, which depends on the machine.
     assert!(passed.iter().all(|count| *count <= 12), "{passed:?}");
     let made = made.into_inner();
     // One more comes free every ten seconds. On a machine that has much else to do some wait in vain.
@@ -227,7 +228,7 @@ async fn a_registration_repeated_under_its_key_is_answered_for_the_same_account(
     let refused = nobody.post_once(&too_long, "/auth/register", &body).await;
     refused.refused(422, "invalid-input");
 
-    // What is kept is neither a token nor what was sent.
+    // Neither a token nor the request is stored.
     let kept = app
         .books()
         .rows("SELECT fingerprint || body FROM auth.idempotency")

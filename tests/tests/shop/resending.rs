@@ -17,7 +17,8 @@ use wasmart_host::{CallHook, HostCall, Verdict};
 /// Rows that wait in the outbox when the shop opens: four seconds' worth of repeats.
 const OVERDUE: i64 = 2_000;
 
-/// Notices of orders that are none, unanswered for long; for four users, as each keeps a thousand.
+/// Notices of orders that do not exist, unanswered for long; for four users, because each keeps a
+/// thousand.
 const FILL: &str = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?1)
     INSERT INTO outbox (id, channel, subject, event, created_at, attempts, next_attempt_at)
     SELECT printf('01900000-0000-7000-8000-%012d', n), 'notifications', 'x', json_object(

@@ -32,7 +32,7 @@ async fn only_get_and_post_refresh_and_log_out() {
         }
     }
     ann.get("/orders").await.expect(200);
-    // Nothing of that has used the token up, or ended the session.
+    // None of these has used the token up or ended the session.
     let by_post = ann.send(with_cookie(&ann, "POST", "/auth/refresh")).await;
     ann.take_tokens(&by_post.expect(200));
     let by_get = ann.send(with_cookie(&ann, "GET", "/auth/refresh")).await;

@@ -4,11 +4,11 @@ use crate::harness::actor::Actor;
 use crate::harness::{Answer, App};
 use reqwest::Client;
 
-/// A name that leads to the shop, as a browser's resolver would say.
+/// Makes a name lead to the shop, as a browser's resolver would.
 const NAME: &str = "shop.example";
 const STRANGER: &str = "http://evil.example";
 
-/// Whoever has the cookie of a login.
+/// A client with the cookie of a login.
 struct Page {
     http1: Client,
     http2: Client,
@@ -110,7 +110,7 @@ async fn pages_of_other_origins_are_refused_under_every_name() {
                 format!("http://{host}/"),
                 format!("http://me@{host}"),
                 format!("{STRANGER} http://{host}"),
-                // A name of the shop, but not the one that was asked.
+                // A name of the shop, but not the one that the request was sent to.
                 format!("http://other.example:{}", page.port),
             ] {
                 let fields = [("origin", origin.as_str())];
@@ -122,7 +122,7 @@ async fn pages_of_other_origins_are_refused_under_every_name() {
                 [("origin", own.as_str()), ("sec-fetch-site", "cross-site")],
                 [("origin", own.as_str()), ("origin", STRANGER)],
                 [("origin", STRANGER), ("origin", own.as_str())],
-                // Nobody believes a client what a proxy would say.
+                // The fields of a proxy are not believed when a client sends them.
                 [("origin", STRANGER), ("x-forwarded-host", "evil.example")],
                 [("origin", STRANGER), ("forwarded", "host=evil.example")],
             ] {
@@ -131,7 +131,7 @@ async fn pages_of_other_origins_are_refused_under_every_name() {
             }
         }
     }
-    // The refusals used nothing up.
+    // The refused requests did not use the token up.
     let host = format!("localhost:{}", page.port);
     let client = page.http1.clone();
     page.refresh(&client, &host, &[]).await.expect(200);

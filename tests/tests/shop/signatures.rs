@@ -1,5 +1,6 @@
-//! Whoever can publish on the channels, and has no key, can't speak for a service: nothing they say has an effect or
-//! leaves anything behind. And whoever repeats what a service has said changes nothing.
+//! Somebody who can publish on the channels but has no key can't speak for a service: their
+//! messages have no effect and leave nothing behind. Repeated messages of a service change nothing
+//! either.
 
 mod replay;
 
@@ -32,8 +33,8 @@ const CHANNELS: [(&str, &[&str]); 7] = [
     ("acks", &["auth", "billing", "orders"]),
 ];
 
-/// Whether somebody listens to both. They are not told on which a message came; who carries a signed event from one to
-/// the other has only repeated it.
+/// Whether one service listens to both channels. It does not learn on which of them a message came,
+/// so an event that is moved from one to the other is only a repeat.
 fn share_a_listener(one: &str, other: &str) -> bool {
     let listeners = |wanted: &str| CHANNELS.iter().find(|(channel, _)| *channel == wanted);
     let (Some((_, one)), Some((_, other))) = (listeners(one), listeners(other)) else {
@@ -71,7 +72,7 @@ fn signed(keys: &ChannelKeys, channel: &str, event: &Value) -> Map<String, Value
     event
 }
 
-/// What owns the shop, if it is believed.
+/// Messages that would own the shop if it believed them.
 fn attacks(ann: &Actor, order: &str, draft: &str, tea: &str) -> Vec<(&'static str, Value)> {
     let new = "00000000-0000-7000-8000-000000000007";
     let only = |order: &str| json!({"order_id": order});
@@ -152,7 +153,7 @@ fn attacks(ann: &Actor, order: &str, draft: &str, tea: &str) -> Vec<(&'static st
     ]
 }
 
-/// All that somebody without a key can make of an event, also when they have seen signed ones.
+/// Everything that somebody without a key can make of an event, even after seeing signed ones.
 fn forgeries(channel: &str, event: &Value) -> Vec<Value> {
     let ours = the_shops_keys();
     let shop_key = workspace::keys();
@@ -197,7 +198,7 @@ fn forgeries(channel: &str, event: &Value) -> Vec<Value> {
     forged
 }
 
-/// Waits until all that was published before on any channel has been looked at.
+/// Waits until every message that was published before, on any channel, has been processed.
 async fn pass(app: &App) {
     let mut expected = app.books().dead_letters().len();
     for (channel, listeners) in CHANNELS {
@@ -299,7 +300,7 @@ async fn a_flood_of_forged_messages_is_counted_and_not_kept(app: &mut App) {
     assert!(ann.get("/notifications").await.data().is_empty());
     let log = logs::so_far();
     let told = log.matches("notifications has refused").count();
-    // One line a second and instance, whatever comes.
+    // At most one line a second and instance, whatever comes.
     assert!((1..20).contains(&told), "{told} lines");
     assert!(log.contains("not signed"), "no reason is given");
 }
@@ -335,7 +336,8 @@ async fn keys_change_step_by_step_and_an_old_one_counts_no_more_once_it_is_gone(
     app.finish().await;
 }
 
-/// The way from unsigned to signed: what is in an outbox when the keys come is signed when it is sent.
+/// The change from unsigned to signed: events that are in an outbox when the keys come are signed
+/// when they are sent.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waited_unsigned_is_signed_when_it_is_sent() {
     let Some(mut app) = App::start_on_redis_with(module_path!(), crate::UNSIGNED).await else {

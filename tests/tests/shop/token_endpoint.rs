@@ -198,7 +198,8 @@ async fn only_basic_is_the_authentication_of_a_client() {
         }
         nobody.send_unchecked(request).await
     };
-    // What an HTTP library sends along with every request is none, nor is an empty secret.
+    // A header that an HTTP library adds to every request is not client authentication, nor is an
+    // empty secret.
     let own = format!("Bearer {}", ann.token.clone().unwrap_or_default());
     let (empty, shouted) = ("Basic YXBwOg==", "BASIC YXBwOg==");
     for fields in [

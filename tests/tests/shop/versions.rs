@@ -90,7 +90,7 @@ async fn sagas_under_way_go_on_after_their_databases_are_brought_up_to_date() {
         app.books().number(&sql)
     };
     assert_eq!((version("orders"), version("stock")), (7, 5));
-    // Who made a change is known from now on, and of no change from before.
+    // From now on every change has an actor; older changes have none.
     let events = ann.get(&format!("/orders/{undone}/events")).await;
     let events = events.expect(200).data();
     assert_eq!(events[0].get("actor"), None, "{events:?}");

@@ -1,4 +1,4 @@
-//! An email address, in the one spelling that it is stored and compared in.
+//! An email address, in the one spelling in which it is stored and compared.
 
 use super::AccountError;
 use crate::text::{Rule, narrow, nfc};
@@ -6,17 +6,19 @@ use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 
 /// Bytes of an address (RFC 5321 §4.5.3.1.3).
 const MAX: usize = 254;
-/// Bytes of what stands before the `@` (§4.5.3.1.1).
+/// Bytes of the part before the `@` (§4.5.3.1.1).
 const MAX_LOCAL: usize = 64;
 const TYPED: Rule = Rule::line(MAX);
-/// What has a meaning of its own in a mail's header (RFC 5322 §3.2.3): one address would be read as two.
+/// Characters with a special meaning in a mail's header (RFC 5322 §3.2.3): a reader could take one
+/// address for two.
 const SPECIALS: &str = "\"(),:;<>[\\]";
 
-/// Checks an email address and brings it into the form it is compared in: lower case, NFC, the domain as IDNA
-/// (UTS #46) shows it to people.
+/// Checks an email address and brings it into the form in which it is compared: lower case, NFC,
+/// the domain in the Unicode form of IDNA (UTS #46).
 ///
-/// Only the shape is checked (one `@`, something on both sides, a dot in the domain); that it exists only a
-/// mail can tell. Letters of different scripts that look alike stay different.
+/// Only the shape is checked (one `@`, something on both sides, a dot in the domain); only a mail
+/// can tell whether the address exists. Letters of different scripts that look alike stay
+/// different.
 ///
 /// # Errors
 /// [`AccountError`]
@@ -49,7 +51,8 @@ fn normalize_domain(domain: &str) -> Result<String, AccountError> {
     Ok(shown.into_owned())
 }
 
-/// As addresses were stored before [`normalize_email`] knew of Unicode. For finding those accounts only.
+/// The form in which addresses were stored before [`normalize_email`] handled Unicode. Only for
+/// finding those accounts.
 pub fn former_email(email: &str) -> String {
     email.trim().to_lowercase()
 }

@@ -50,7 +50,7 @@ pub enum AccountError {
     /// Too short, too long, or with characters that could be mistaken for an email's.
     #[error("must have 3 to 64 characters: letters, digits, '.', '_' or '-'")]
     Username,
-    /// Letters written from the right beside others: which is first depends on what stands around them.
+    /// Right-to-left letters beside others: their order depends on the text around them.
     #[error("must not mix letters that are written from the left and from the right")]
     Directions,
     /// Outside 8 to 128 characters (OWASP ASVS 5.0, 6.2.1 and 6.2.9).

@@ -1,5 +1,5 @@
-//! A username, in the one spelling that it is stored and compared in: RFC 8265's profile `UsernameCaseMapped`, of
-//! which letters, digits, `.`, `_` and `-` are allowed here.
+//! A username, in the one spelling in which it is stored and compared: RFC 8265's profile
+//! `UsernameCaseMapped`, restricted to letters, digits, `.`, `_` and `-`.
 
 use super::AccountError;
 use crate::text::{Rule, is_letter_or_digit, is_plain, narrow, nfc};
@@ -13,7 +13,8 @@ const TYPED: Rule = Rule::line(MAX);
 const DIRECTION: CodePointMapDataBorrowed<'static, BidiClass> =
     CodePointMapData::<BidiClass>::new();
 
-/// Checks a username and brings it into the form it is compared in: usual width, lower case, NFC.
+/// Checks a username and brings it into the form in which it is compared: normal width, lower case,
+/// NFC.
 ///
 /// # Errors
 /// [`AccountError`]
@@ -31,7 +32,8 @@ pub fn normalize_username(username: &str) -> Result<String, AccountError> {
     Ok(name)
 }
 
-/// As usernames were stored before [`normalize_username`] knew of Unicode. For finding those accounts only.
+/// The form in which usernames were stored before [`normalize_username`] handled Unicode. Only for
+/// finding those accounts.
 pub fn former_username(username: &str) -> String {
     username.to_lowercase()
 }
@@ -41,7 +43,8 @@ fn is_old_jamo(c: char) -> bool {
     matches!(c, '\u{1100}'..='\u{11FF}' | '\u{A960}'..='\u{A97F}' | '\u{D7B0}'..='\u{D7FF}')
 }
 
-/// The Bidi rule (RFC 5893 §2): a name with letters written from the right must read the same wherever it stands.
+/// The Bidi rule (RFC 5893 §2): a name with letters of a right-to-left script must read the same in
+/// every context.
 fn has_one_direction(name: &str) -> bool {
     use BidiClass as B;
     let classes: Vec<BidiClass> = name.chars().map(|c| DIRECTION.get(c)).collect();
@@ -132,7 +135,7 @@ mod tests {
             normalize_username(&"a".repeat(65)),
             Err(AccountError::Text(TextError::TooLong(MAX)))
         );
-        // Letters that are joined by what can't be seen are fine in a text, not in a username.
+        // Letters with an invisible joiner are allowed in a text, but not in a username.
         assert_eq!(
             normalize_username("می\u{200C}خواهم"),
             Err(AccountError::Username)

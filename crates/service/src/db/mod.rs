@@ -119,9 +119,9 @@ impl Db {
         self.query(sql, params).await.map(drop)
     }
 
-    /// The place below which the rows of a table come after the row with this id, in a table that only grows:
-    /// its rows are numbered in the order of their commits. An id that no row has stands where it would by the
-    /// order of ids; `~` stands past the end.
+    /// The row number below which the rest of a list begins, after the row with this id. The table
+    /// only grows, and its rows are numbered in the order of their commits. An id that no row has
+    /// counts as if it stood at its place in the order of ids; `~` stands past the end.
     pub async fn place_of(&self, table: &'static str, id: &str) -> Result<i64, DbError> {
         if id == "~" {
             return Ok(i64::MAX);

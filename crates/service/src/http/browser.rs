@@ -105,7 +105,7 @@ fn is_own(uri: &Uri, headers: &HeaderMap, from_proxy: bool, settings: &Settings)
     if shop == Some(&origin) || settings.origins.contains(&origin) {
         return true;
     }
-    // Whatever name the shop is reached by is its own, too.
+    // Any name under which the shop was reached is its own, too.
     matches!(site, None | Some(b"same-origin")) && is_same(&origin, uri, headers, from_proxy, shop)
 }
 

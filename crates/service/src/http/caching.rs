@@ -20,7 +20,7 @@ impl<T: IntoResponse> IntoResponse for Public<T> {
     }
 }
 
-/// Whether a request says who sends it.
+/// Whether a request says who sent it.
 pub(super) fn shows_token(headers: &HeaderMap) -> bool {
     headers.contains_key(AUTHORIZATION)
 }

@@ -83,7 +83,7 @@ fn networks(list: &str) -> Vec<IpNet> {
                 .parse()
                 .or_else(|_| entry.parse::<IpAddr>().map(IpNet::from));
             network
-                .inspect_err(|_| log!("trusted_proxies: {entry:?} is no network"))
+                .inspect_err(|_| log!("trusted_proxies: {entry:?} is not a network"))
                 .ok()
         })
         .collect()

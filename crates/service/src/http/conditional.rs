@@ -1,8 +1,8 @@
-//! Conditional requests (RFC 9110 §13): an `ETag` on what is read, 304 for a client that has it already, and 412 for one
-//! that would change what it has not seen.
+//! Conditional requests (RFC 9110 §13): an `ETag` on what is read, 304 for a client that has it
+//! already, and 412 for a change to a state that the client has not seen.
 //!
-//! There is one kind of tag: a hash of the JSON that a GET gives this caller. So what a change is compared with is made
-//! from the same view that a GET answers with.
+//! There is one kind of tag: a hash of the JSON that a GET gives this caller. So a change is
+//! compared with the same view that a GET shows.
 
 use super::Problem;
 use axum::Json;
@@ -17,7 +17,7 @@ use serde::Serialize;
 use std::convert::Infallible;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// What a client says of the state that it knows: `If-Match` and `If-None-Match`.
+/// What a client says about the state that it knows: `If-Match` and `If-None-Match`.
 pub struct Conditions {
     if_match: Option<Known>,
     if_none_match: Option<Known>,
@@ -44,8 +44,9 @@ impl Conditions {
         self.if_match.is_none() && self.if_none_match.is_none()
     }
 
-    /// Refuses (412) a change of what the client does not know as it is. `current` is what a GET would show this caller
-    /// now; read it in the transaction of the change, so that of two changes under one tag only the first is made.
+    /// Refuses (412) a change if the client does not know the current state. `current` is what a
+    /// GET would show this caller now; read it in the transaction of the change, so that of two
+    /// changes under one tag only the first is made.
     pub fn check(&self, current: &impl Serialize) -> Result<(), Problem> {
         if self.is_empty() {
             return Ok(());
@@ -109,13 +110,13 @@ impl Known {
         self.any || self.strong.iter().any(|known| known == tag)
     }
 
-    /// A proxy that compresses turns a tag weak.
+    /// A proxy that compresses makes a tag weak.
     fn is_weakly(&self, tag: &str) -> bool {
         self.is_strongly(tag) || self.weak.iter().any(|known| known == tag)
     }
 }
 
-/// An answer in JSON that shows what a GET shows now, with its tag: what a change gives.
+/// The answer to a change: JSON that shows what a GET shows now, with its tag.
 pub struct Tagged<T>(pub T);
 
 impl<T: Serialize> IntoResponse for Tagged<T> {
@@ -139,7 +140,7 @@ fn opaque(body: &[u8]) -> String {
     format!("{:016x}", hasher.finish())
 }
 
-/// Adds a tag to what was read, and answers 304 to a client that has it already.
+/// Adds a tag to the answer to a GET, or answers 304 to a client that has it already.
 pub(super) async fn tagged(response: Response, conditions: Conditions) -> Response {
     // An answer that the handler marks as `no-store` needs no tag and must not become a 304.
     let kept = response.headers().get(CACHE_CONTROL);
@@ -172,7 +173,7 @@ fn failed() -> Problem {
     Problem::new(
         StatusCode::PRECONDITION_FAILED,
         "precondition-failed",
-        "This is not what it was; read it again",
+        "This has changed since you read it; read it again",
     )
 }
 

@@ -18,8 +18,8 @@ const MAX_DISCARDED: usize = 1024 * 1024;
 /// … but only for this long, in nanoseconds: a slow client does not hold a place.
 const MAX_DISCARDING: u64 = 2_000_000_000;
 
-/// A JSON body. 415 when it does not say so or is encoded, 413 past [`MAX_BODY`], 400 when it is no JSON, 422 with
-/// the field when it is not the JSON asked for.
+/// A JSON body. 415 if its type is not JSON or it is encoded, 413 beyond [`MAX_BODY`], 400 if it is
+/// not JSON, 422 with the field when it is not the JSON asked for.
 pub struct Input<T>(pub T);
 
 impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Input<T> {
@@ -31,8 +31,8 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Input<T> {
     }
 }
 
-/// A JSON body that may be left out: an empty body counts as none, whatever the header says, and so does a body
-/// without a `Content-Type`.
+/// An optional JSON body: an empty body counts as absent, whatever the header says, and so does a
+/// body without a `Content-Type`.
 pub struct OptionalInput<T>(pub Option<T>);
 
 impl<T: DeserializeOwned, S: Sync> FromRequest<S> for OptionalInput<T> {
@@ -60,8 +60,9 @@ pub async fn read_body(request: Request<Body>) -> Result<Vec<u8>, Problem> {
     collect(&parts.headers, body).await
 }
 
-/// The media type of the body, in lower case and without parameters. None where there is none, where there are
-/// several, and where the text is not in UTF-8: JSON has no other encoding (RFC 8259 §8.1), and forms are read as that.
+/// The media type of the body, in lower case and without parameters. `None` if there is no such
+/// field, if there are several, or if the charset is not UTF-8: JSON has no other encoding (RFC
+/// 8259 §8.1), and forms are read as UTF-8.
 pub fn media_type(headers: &HeaderMap) -> Option<String> {
     let mut lines = headers.get_all(CONTENT_TYPE).iter();
     let line = lines.next()?.to_str().ok()?;
@@ -141,7 +142,7 @@ async fn collect(headers: &HeaderMap, mut body: Body) -> Result<Vec<u8>, Problem
     Ok(data)
 }
 
-/// Reads on, within bounds.
+/// Reads on and discards, within bounds.
 async fn discard(mut body: Body) {
     let rest = async {
         let mut left = MAX_DISCARDED;

@@ -5,8 +5,9 @@
 //! longer than the window takes no more. So nobody gets twice the limit around the turn of a minute, and
 //! who has used it up gets it back bit by bit.
 //!
-//! A key is a line of the route table and a client's network, so a client can choose neither its size nor how many
-//! there are. Whatever no route answers, by its path or by its method, shares one bucket. `HEAD` counts as `GET`.
+//! A key is a line of the route table and a client's network, so a client can choose neither the
+//! size nor the number of keys. Requests whose path or method matches no route share one bucket per
+//! network. `HEAD` counts as `GET`.
 
 use super::routes::{Found, Table};
 use super::settings::Settings;
@@ -34,12 +35,13 @@ static COUNTERS: Scratch = Scratch::new(
 );
 
 const WINDOW_US: i64 = 60_000_000;
-/// What no route answers counts together.
+/// Requests that match no route count together.
 const NO_ROUTE: &str = "*";
-/// One request in so many forgets empty buckets. The clock says which: counters of instances would all come round at
-/// the same time, and an instance may live for a single request.
+/// One request in this many deletes empty buckets. The clock decides which one: counters in
+/// instances would all reach the number at the same time, and an instance may live for a single
+/// request.
 const SWEEP_EVERY: i64 = 16;
-/// How many go at once: more than can have been made since the last time.
+/// How many are deleted at once: more than can have been made since the last time.
 const SWEPT: i64 = 64;
 
 /// What is left after a request.
@@ -66,8 +68,8 @@ pub(super) async fn limit(
     }
 }
 
-/// As [`limit`], for `OPTIONS` alone, which CORS answers before anything else is asked. Pages ask so before each
-/// request that is not simple, so it counts by its path.
+/// As [`limit`], for `OPTIONS` alone, which CORS answers before anything else. Browsers send it
+/// before each request that is not simple, so it counts by its path.
 pub(super) async fn limit_options(
     State(table): State<Arc<Table>>,
     request: Request,
@@ -183,7 +185,7 @@ async fn take(key: &str, quota: u32) -> Result<Level, DbError> {
 const SWEEP: &str = "DELETE FROM buckets WHERE key IN
     (SELECT key FROM buckets WHERE empty_at < ?1 ORDER BY empty_at LIMIT ?2)";
 
-/// Forgets empty buckets, some at once. What is left is what was used within the window.
+/// Deletes some empty buckets. Buckets that were used within the window stay.
 async fn sweep(now_ms: i64) -> Result<(), DbError> {
     if now_ms % SWEEP_EVERY != 0 {
         return Ok(());

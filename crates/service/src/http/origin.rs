@@ -1,11 +1,12 @@
-//! Origins (RFC 6454): which pages are the shop's own for a given request, whatever name the shop was reached by.
+//! Origins (RFC 6454): decides whether a page is the shop's own, under whatever name the client
+//! reached the shop.
 
 use http::header::HOST;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Uri};
 use std::fmt;
 
-/// The fields in which a trusted proxy says what the client asked for.
+/// The fields in which a trusted proxy reports the host and scheme of the client's request.
 const FORWARDED_HOST: &str = "x-forwarded-host";
 const FORWARDED_PROTO: &str = "x-forwarded-proto";
 
@@ -73,10 +74,10 @@ impl fmt::Display for Origin {
 
 /// Whether a page of `origin` sent this request to its own origin.
 ///
-/// The host is the one that the client named: a browser lets no page choose it. A trusted proxy (`from_proxy`) may say
-/// which host and scheme the client asked it for; nobody else may. Without a proxy's word, `https` counts as well where
-/// `shop`, the shop's configured origin, has it: then something in front ends TLS. Under the shop's own name only its
-/// own scheme does.
+/// The host is the one that the client named: a browser lets no page choose it. Only a trusted
+/// proxy (`from_proxy`) may report which host and scheme the client used. Without such a report,
+/// `https` is accepted as well if `shop`, the shop's configured origin, has it: something in front
+/// then terminates TLS. Under the shop's own name, only its own scheme is accepted.
 pub(super) fn is_same(
     origin: &Origin,
     uri: &Uri,
@@ -108,7 +109,7 @@ pub(super) fn is_same(
     by(uri.scheme_str().unwrap_or("http")).as_ref() == Some(origin)
 }
 
-/// The last element of a list that each proxy adds to: what the nearest one says.
+/// The last element of a list to which each proxy adds: the report of the nearest one.
 fn last<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let line = headers.get_all(name).iter().next_back();
     let line = line.map(HeaderValue::to_str)?.ok()?;
@@ -166,7 +167,7 @@ mod tests {
             headers.append(*name, value.parse().expect("a value"));
         }
         let uri = to.parse().expect("a URI");
-        // By a proxy, where it says that it is one.
+        // Some cases come from a proxy, and say so.
         let from_proxy = headers.remove("trusted").is_some();
         let shop = Origin::parse(shop);
         is_same(&origin(from), &uri, &headers, from_proxy, shop.as_ref())

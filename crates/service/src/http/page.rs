@@ -139,7 +139,7 @@ pub fn number_and_id(number: i64, id: &str) -> String {
 }
 
 fn bad_cursor() -> Problem {
-    Problem::field("cursor", "must be the next_cursor of the page before")
+    Problem::field("cursor", "must be the next_cursor of the previous page")
 }
 
 /// A UUID in any case; stored ids are in lower case.

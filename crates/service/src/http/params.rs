@@ -6,7 +6,7 @@ use axum::extract::{FromRequestParts, Path};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
-/// A UUID in the path; anything else names nothing (404). In the one spelling that is stored.
+/// A UUID in the path, in the spelling that is stored; anything else gets 404.
 pub struct Id(pub String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Id {
@@ -22,7 +22,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     }
 }
 
-/// A name in the path; bytes that are no text name nothing (404).
+/// A name in the path; bytes that are not text get 404.
 pub struct Name(pub String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Name {
@@ -36,12 +36,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Name {
     }
 }
 
-/// A UUID in the one spelling that is stored; none when it is no UUID.
+/// A UUID in the spelling that is stored; `None` if the text is not a UUID.
 pub fn canonical_id(id: &str) -> Option<String> {
     uuid::Uuid::try_parse(id).ok().map(|id| id.to_string())
 }
 
-/// The query string; 422 with the field at fault where it can't be read.
+/// The query string; 422 with the faulty field if it can't be read.
 pub struct Params<T>(pub T);
 
 impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Params<T> {

@@ -3,15 +3,16 @@
 use super::Problem;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What a client says of one field. Needs `#[serde(default)]`, so that an absent field is [`Patch::Absent`].
+/// What a client wants done with one field. Needs `#[serde(default)]`, so that an absent field is
+/// [`Patch::Absent`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Patch<T> {
-    /// Not named: it stays as it is.
+    /// Not named: the field stays as it is.
     #[default]
     Absent,
-    /// `null`: it is cleared.
+    /// `null`: the field is cleared.
     Null,
-    /// It becomes this.
+    /// The field's new value.
     Value(T),
 }
 
@@ -21,7 +22,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Patch<T> {
     }
 }
 
-/// For the fingerprint of a request, where all three must differ, and what is absent counts for nothing.
+/// For the fingerprint of a request: all three must differ, and an absent field must not count.
 impl<T: Serialize> Serialize for Patch<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -33,14 +34,14 @@ impl<T: Serialize> Serialize for Patch<T> {
 }
 
 impl<T> From<Option<T>> for Patch<T> {
-    /// For a `PUT`: what is not named is cleared.
+    /// For a `PUT`: a field that is not named is cleared.
     fn from(value: Option<T>) -> Patch<T> {
         value.map_or(Patch::Null, Patch::Value)
     }
 }
 
 impl<T> Patch<T> {
-    /// The value, where one is given.
+    /// The value, if there is one.
     pub fn value(&self) -> Option<&T> {
         match self {
             Patch::Value(value) => Some(value),
@@ -66,7 +67,7 @@ impl<T> Patch<T> {
         })
     }
 
-    /// What a field that holds `now` holds afterwards.
+    /// The field's value afterwards, if it is `now` before.
     pub fn over(self, now: Option<T>) -> Option<T> {
         match self {
             Patch::Absent => now,

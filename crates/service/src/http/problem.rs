@@ -100,7 +100,7 @@ impl Problem {
         .with(RETRY_AFTER, "1")
     }
 
-    /// 503: until somebody puts the installation right. `log` is for the log, not for the client.
+    /// 503, until an operator corrects the installation. `log` is for the log, not for the client.
     pub fn misconfigured(log: impl AsRef<str>) -> Problem {
         Problem::unavailable(log).retry_after(60)
     }

@@ -1,8 +1,9 @@
 //! The route table of a component: which method of which path each handler answers.
 //!
-//! A [`Routes`] builds the axum router and, beside it, a list of what is in it. The list decides what a method
-//! may do (`HEAD`, prefetching), what counts as which route for the rate limit, and what a 405 names in `Allow`.
-//! Whoever holds the shared secret reads it at `GET /internal/{service}/routes`.
+//! A [`Routes`] builds the axum router and, beside it, a list of what is in it. The list decides
+//! what a method may do (`HEAD`, prefetching), which route a request counts for in the rate limit,
+//! and what a 405 names in `Allow`. Holders of the shared secret can read it at `GET
+//! /internal/{service}/routes`.
 //!
 //! ```ignore
 //! fn routes() -> Routes {
@@ -14,8 +15,9 @@
 //! }
 //! ```
 //!
-//! Paths below `/internal` form a router of their own. Only requests with the shared secret reach it; for all
-//! others these routes do not exist ([`super::serve()`]). So a handler below `/internal` need not check anything.
+//! Paths below `/internal` form a separate router. Only requests with the shared secret reach it;
+//! for all others these routes do not exist ([`super::serve()`]). So a handler below `/internal`
+//! need not check anything.
 
 use super::Page;
 use crate::Service;
@@ -70,14 +72,14 @@ impl Routes {
         })
     }
 
-    /// A GET that changes something, because an outside rule wants it so. It answers no `HEAD`, and refuses
-    /// browsers that only prefetch a link.
+    /// A GET that changes something, because an outside specification requires it. It answers no
+    /// `HEAD`, and refuses browsers that only prefetch a link.
     pub fn get_with_effects<H: Handler<T, ()>, T: 'static>(self, path: &str, handler: H) -> Routes {
         self.add("GET", path, on(MethodFilter::GET, handler), |_| {})
     }
 
-    /// A GET that tells whether the component works. It never counts towards the rate limit: it must not fail
-    /// because somebody asks too much.
+    /// A GET that tells whether the component works. It never counts towards the rate limit: it
+    /// must not fail because somebody sends too many requests.
     pub fn probe<H: Handler<T, ()>, T: 'static>(self, path: &str, handler: H) -> Routes {
         self.add("GET", path, on(MethodFilter::GET, handler), |route| {
             (route.safe, route.counted) = (true, false);

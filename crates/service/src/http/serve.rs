@@ -1,4 +1,5 @@
-//! The way of a request through a component: probes, routes, the answers to what has no route.
+//! The path of a request through a component: probes, routes, and the answers to requests without a
+//! route.
 
 use super::routes::{Found, INTERNAL, Routes, Table, is_at_or_below};
 use super::settings::Settings;
@@ -18,14 +19,14 @@ use tower_service::Service as _;
 
 /// The header field in which the host's tick and the services show the secret that they share.
 pub const INTERNAL_SECRET: &str = "x-internal-secret";
-/// The fields in which browsers say that they fetch a link before anybody has followed it.
+/// The fields in which browsers say that they prefetch a link.
 const PREFETCH: [&str; 2] = ["sec-purpose", "purpose"];
 
 static ROUTERS: OnceLock<Routers> = OnceLock::new();
 
 /// One for each kind of asker.
 struct Routers {
-    /// For clients: with CORS, and with a limit to how much they ask. Internal routes are not in it.
+    /// The router for clients, with CORS and the rate limit. It has no internal routes.
     clients: Router,
     /// For the host, the other services and proxies.
     machines: Router,
@@ -93,8 +94,8 @@ impl Routers {
         }
     }
 
-    /// Without the shared secret a request meets a router that has no internal routes. So nothing, whatever its
-    /// method, path or body, tells them from paths that do not exist.
+    /// Without the shared secret a request meets a router that has no internal routes. So no
+    /// method, path or body tells internal routes from paths that do not exist.
     async fn choose(&self, path: &str, headers: &HeaderMap) -> &Router {
         let is_below = |parent: &String| is_at_or_below(path, parent);
         let is_machine = self.for_proxies.iter().any(is_below)
@@ -111,7 +112,7 @@ async fn no_route() -> Problem {
     Problem::not_found("path")
 }
 
-/// Refuses what the table has no route for, and what a GET with effects must not be asked for.
+/// Refuses requests without a route in the table, and prefetches of a GET with effects.
 async fn check_method(
     State(table): State<Arc<Table>>,
     path: Option<MatchedPath>,
@@ -137,7 +138,7 @@ fn not_allowed(table: &Table, path: &str) -> Response {
     Problem::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "method-not-allowed",
-        "This path does not answer this method",
+        "This path does not support this method",
     )
     .allow(&table.allowed(path))
     .into_response()

@@ -11,7 +11,7 @@ pub(super) struct Settings {
     pub requests_per_minute: Option<u32>,
     /// Origins whose pages may read answers and use cookies: `https://shop.example.com`.
     pub origins: Vec<Origin>,
-    /// The shop's own origin; none where the issuer is no URL.
+    /// The shop's own origin; `None` if the issuer is not a URL.
     pub own_origin: Option<Origin>,
 }
 
@@ -52,7 +52,7 @@ impl Settings {
 
 fn limit_of(text: &str) -> Option<u32> {
     let limit = text.trim().parse().unwrap_or_else(|_| {
-        log!("rate_limit_per_minute: {text:?} is no number; it is {REQUESTS_PER_MINUTE}");
+        log!("rate_limit_per_minute: {text:?} is not a number; using {REQUESTS_PER_MINUTE}");
         REQUESTS_PER_MINUTE
     });
     (limit > 0).then_some(limit)
@@ -65,7 +65,7 @@ fn list(text: &str) -> Vec<Origin> {
         .filter_map(|entry| {
             let origin = Origin::parse(entry);
             if origin.is_none() {
-                log!("cors_origins: {entry:?} is no origin (scheme://host[:port])");
+                log!("cors_origins: {entry:?} is not an origin (scheme://host[:port])");
             }
             origin
         })

@@ -21,7 +21,8 @@ enum Command {
     List {
         /// orders, stock, billing, notifications, users or auth
         service: String,
-        /// What was done with letters, by whom and why, in place of those that wait
+        /// Show letters that were handled (what was done, by whom and why) instead of those that
+        /// wait
         #[arg(long)]
         handled: bool,
     },

@@ -42,7 +42,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    // Whatever a command writes, above all keys, only its user may read.
+    // Only the user may read what a command writes, above all keys.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let done = |result: anyhow::Result<()>| result.map(|()| ExitCode::SUCCESS);
     let result = match Arguments::parse().command {

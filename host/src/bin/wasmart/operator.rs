@@ -8,7 +8,7 @@ use serde_json::Value;
 use ureq::Agent;
 use wasmart_printable::escape;
 
-/// Elements asked for at once: as many as the shop gives.
+/// Elements per page: as many as the shop allows.
 const PAGE: usize = 200;
 
 #[derive(Args)]
@@ -88,7 +88,7 @@ impl Shop {
     }
 }
 
-/// The path with a reason, where one is given.
+/// The path with the reason, if there is one.
 pub fn with_reason(path: String, reason: Option<&str>) -> String {
     let Some(reason) = reason else { return path };
     let query = url::form_urlencoded::Serializer::new(String::new())

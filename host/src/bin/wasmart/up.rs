@@ -32,8 +32,10 @@ pub struct Up {
     #[arg(long, default_value = "127.0.0.1:3000")]
     listen: SocketAddr,
 
-    /// A Redis server for the channels (redis[s]://[user:password@]host:port); without, they are delivered inside this process.
-    /// Others on this machine see what a command is started with: a password is better in SPIN_VARIABLE_REDIS_URL
+    /// A Redis server for the channels (redis[s]://[user:password@]host:port).
+    /// Without it, messages stay in this process.
+    /// Other users of this machine see a command's arguments:
+    /// give a password in SPIN_VARIABLE_REDIS_URL instead
     #[arg(long, value_name = "URL")]
     redis: Option<String>,
 

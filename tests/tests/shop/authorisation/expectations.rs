@@ -1,31 +1,32 @@
-//! Who may use which route: one line for each, in the order in which they are tried. A route that is missing here
-//! fails the test, and so does a line whose route is gone.
+//! Who may use which route: one line for each route, in the order of the requests. A route that is
+//! missing here fails the test, and so does a line whose route is gone.
 //!
-//! In a body or a path, `$word` stands for something of the shop: see `Shop::fill`.
+//! In a body or a path, `$word` stands for a value from the shop: see `Shop::fill`.
 
 use super::people::Person;
 
-/// Who may use a route. What others get is [`Access::verdict`].
+/// Who may use a route. [`Access::verdict`] says what others get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Anybody, whatever token they show.
     Public,
-    /// Anybody, but whoever shows a token must show a good one.
+    /// Anybody; but a token, if there is one, must be valid.
     OptionalAccount,
-    /// Nobody, whatever token they show: another credential is needed, and the test shows none.
+    /// Nobody, whatever token they send: the route needs another credential, and the test sends
+    /// none.
     Credential,
-    /// Whoever is logged in, for what is their own.
+    /// Everybody who is logged in, for their own data.
     Account,
-    /// The customer whose thing it is. For all others it does not exist.
+    /// The owner. For all others it does not exist.
     Owner,
-    /// The customer whose thing it is, alone. Those who run the shop may see it, so they are told that they may not
-    /// (403); for other customers it does not exist.
+    /// Only the owner. Staff may see the thing, so they get 403; for other customers it does not
+    /// exist.
     OwnerNotStaff,
-    /// The customer whose thing it is, and those who run the shop.
+    /// The owner and staff.
     OwnerOrStaff,
-    /// The customer whose thing it is, and administrators.
+    /// The owner and administrators.
     OwnerOrAdmin,
-    /// Those who run the shop; the owner of the thing may see it, so she is told that she may not (403).
+    /// Staff. The owner may see the thing, so she gets 403.
     StaffNotOwner,
     /// Those who run the shop.
     Staff,
@@ -35,7 +36,7 @@ pub enum Access {
     Internal,
 }
 
-/// What comes of a request.
+/// The outcome of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It reaches the handler.
@@ -44,9 +45,9 @@ pub enum Verdict {
     NotLoggedIn,
     /// 403
     Forbidden,
-    /// 404: nothing tells it from a thing that nobody has.
+    /// 404: the same answer as for a thing that does not exist.
     NoSuchThing,
-    /// 404: nothing tells it from a path that nobody serves.
+    /// 404: the same answer as for a path that does not exist.
     NoSuchPath,
 }
 
@@ -80,7 +81,7 @@ impl Access {
 /// What `{id}` in a path is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Thing {
-    /// Nothing that exists.
+    /// An id that nothing has.
     Nothing,
     /// An item of the catalogue.
     Item,
@@ -96,13 +97,13 @@ pub enum Thing {
     Doomed,
 }
 
-/// What becomes of who passes.
+/// What happens to a caller who passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ends {
     Nothing,
-    /// The session: they log in again.
+    /// Their session ends: they log in again.
     Session,
-    /// The account: somebody like them asks in their place.
+    /// Their account ends: another caller of the same kind takes their place.
     Account,
 }
 
@@ -111,14 +112,15 @@ pub struct Expectation {
     pub method: &'static str,
     pub path: &'static str,
     pub access: Access,
-    /// What those get who pass.
+    /// The status that callers get who pass.
     pub status: u16,
     pub thing: Thing,
     /// A JSON body; a form, if it does not begin with a brace.
     pub body: Option<&'static str>,
     pub query: &'static str,
     pub ends: Ends,
-    /// The body may bring the credential, so a malformed one is refused as such (400) before anybody is known.
+    /// The body may contain the credential, so a malformed body is refused (400) before the caller
+    /// is known.
     pub body_first: bool,
 }
 
@@ -217,7 +219,7 @@ pub const TABLE: &[Expectation] = &[
     line("POST", "/api/v1/auth/logout-all", Account, 204)
         .ends(Ends::Session)
         .body_first(),
-    // Nobody may sign in elsewhere here: the handler says that there is no such provider.
+    // No provider is configured here: the handler says that there is no such provider.
     line("GET", "/api/v1/auth/{provider}/login", Public, 404),
     line("GET", "/api/v1/auth/{provider}/callback", Public, 404).query("?state=x&code=y"),
     line("*", "/api/v1/auth/check", Account, 200),
@@ -346,7 +348,7 @@ pub const TABLE: &[Expectation] = &[
     line("POST", "/api/v1/orders/{id}/execute", OwnerOrStaff, 200)
         .of(Thing::Draft)
         .body(r#"{"action":"cancel"}"#),
-    // A draft can't be completed, by whoever may complete orders.
+    // A draft can't be completed, not even by those who may complete orders.
     line("POST", "/api/v1/orders/{id}/execute", StaffNotOwner, 409)
         .of(Thing::Draft)
         .body(r#"{"action":"complete"}"#),

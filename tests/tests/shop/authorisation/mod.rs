@@ -1,5 +1,6 @@
-//! Every route of every service, tried by every kind of caller. The routes come from the services' own tables, what
-//! each caller gets from [`expectations`]: a route that is not expected there fails, and so does one that is gone.
+//! Every route of every service, tried by every kind of caller. The routes come from the services'
+//! own tables. [`expectations`] says what each caller gets: a route that is missing there fails the
+//! test, and so does a line whose route is gone.
 
 mod expectations;
 mod people;
@@ -13,21 +14,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// An id that nothing has.
 const NOTHING: &str = "00000000-0000-7000-8000-000000000000";
-/// A path that nobody serves; a stranger may not tell internal routes from it.
+/// A path that does not exist; to a stranger, internal routes must look the same.
 const NO_PATH: &str = "/internal/nothing/at/all";
 
-/// A shop with one of everything, and everybody who may ask for it.
+/// A shop with one of everything, and a caller of every kind.
 struct Shop {
     app: App,
     people: People,
     item: String,
-    /// The owner's; refused callers ask for it, and it stays as it is.
+    /// The owner's draft. Refused callers ask for it, and it stays unchanged.
     draft: String,
     notification: String,
     changed: Actor,
     doomed: Actor,
     made: AtomicUsize,
-    /// What a stranger is told at [`NO_PATH`].
+    /// The answer that a stranger gets at [`NO_PATH`].
     no_path: String,
 }
 
@@ -112,10 +113,11 @@ impl Shop {
         }
     }
 
-    /// Has everybody ask who must be refused, and sees that nothing comes of it. How many requests that were.
+    /// Sends the requests of all callers who must be refused, and checks that they have no effect.
+    /// Returns the number of requests.
     async fn refuses(&self, line: &Expectation, method: &str, faults: &mut Vec<String>) -> usize {
         let mut tried = 0;
-        // What those who passed have set going has to end first.
+        // Work that earlier requests have started must end first.
         self.app.quiet().await;
         let before = self.contents();
         for person in Person::ALL {
@@ -165,7 +167,7 @@ impl Shop {
         tried
     }
 
-    /// Has everybody ask who must be let in. How many requests that were.
+    /// Sends the requests of all callers who must pass. Returns the number of requests.
     async fn lets_in(
         &mut self,
         line: &Expectation,
@@ -196,7 +198,7 @@ impl Shop {
         tried
     }
 
-    /// Who asks, and for what: what the request would use up is made for it.
+    /// The caller and the thing of a request. A thing that the request uses up is made for it.
     async fn prepare(&self, line: &Expectation, person: Person) -> (Actor, String) {
         let mut actor = self.people.get(person).clone();
         let mut thing = self.thing(line.thing);
@@ -260,7 +262,7 @@ impl Shop {
         }
     }
 
-    /// Puts things of the shop in place of their names.
+    /// Replaces each `$word` with its value.
     fn fill(&self, text: &str, actor: &Actor) -> String {
         let door = &self.changed;
         let new = self.made.fetch_add(1, Ordering::Relaxed);
@@ -285,7 +287,8 @@ impl Shop {
         id.to_owned()
     }
 
-    /// What the databases hold, but for what a refusal may leave behind, and what moves by itself.
+    /// The content of the databases, except for traces that a refusal may leave, and rows that
+    /// change by themselves.
     fn contents(&self) -> Vec<(String, String)> {
         let mut contents = self.app.books().contents();
         let by_itself = ["drain_lease", "attempts", "audit", "hashing", "told"];
@@ -293,7 +296,7 @@ impl Shop {
         contents
     }
 
-    /// Whether the answer is the one to a path that nobody serves.
+    /// Whether the answer is the one for a path that does not exist.
     fn is_no_path(&self, answer: &Answer) -> bool {
         answer.body == self.no_path
     }

@@ -1,4 +1,4 @@
-//! Everybody who may come to the door of a shop, each with an address of their own.
+//! All kinds of callers of a shop, each with an address of their own.
 
 use crate::harness::{Actor, App, logs, workspace};
 use base64::Engine;
@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Person {
     Anonymous,
-    /// With something that is no token.
+    /// With something that is not a token.
     Garbage,
-    /// With a token of our making, signed by somebody else.
+    /// With a token like the shop's, but signed with another key.
     Forged,
     /// With a token that was good until a minute ago.
     Expired,
@@ -56,13 +56,13 @@ impl Person {
         matches!(self, Owner | Other | Manager | Admin)
     }
 
-    /// Whether they show a token that is not, or no longer, good.
+    /// Whether their token is not, or no longer, valid.
     pub fn shows_bad_token(self) -> bool {
         use Person::{Anonymous, Impostor, Machine};
         !self.is_logged_in() && !matches!(self, Anonymous | Impostor | Machine)
     }
 
-    /// What the account of somebody like this may do.
+    /// The role of this kind of caller.
     fn role(self) -> &'static str {
         match self {
             Person::Manager => "manager",
@@ -80,7 +80,7 @@ pub struct People {
 }
 
 impl People {
-    /// Makes them all. The proxy that says where they come from must be trusted.
+    /// Makes them all. The shop must trust the proxy that reports their addresses.
     pub async fn gather(app: &App) -> People {
         let boss = app.admin().await;
         let mut people = People { all: vec![], boss };
@@ -153,7 +153,7 @@ impl People {
     }
 }
 
-/// So that every service knows the token while it is good.
+/// So that every service knows the token while it is valid.
 async fn use_everywhere(actor: &Actor) {
     for path in ["/users/me", "/orders", "/billing/account", "/notifications"] {
         actor.get(path).await.expect(200);
@@ -161,7 +161,8 @@ async fn use_everywhere(actor: &Actor) {
     actor.get("/auth/check").await.expect(200);
 }
 
-/// The token of an actor with members in place of its own, signed with this key under the name of the shop's.
+/// The token of an actor with other members in place of its own, signed with this key under the
+/// `kid` of the shop's key.
 fn signed_anew(actor: &Actor, key: &RS256KeyPair, members: Value) -> String {
     let token = actor.token.as_deref().expect("a token");
     let part = |index: usize| -> Value {

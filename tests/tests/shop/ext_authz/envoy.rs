@@ -16,13 +16,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 
-/// The configuration as it is handed out.
+/// The published configuration.
 fn sample() -> String {
     let path = workspace::root().join("deploy/envoy/envoy.yaml");
     std::fs::read_to_string(path).expect("the configuration")
 }
 
-/// The lines below the one line that is `name`, as far as they are indented more; without comments.
+/// The more deeply indented lines that follow the line `name`, without comments.
 fn below<'a>(config: &'a str, name: &str) -> Vec<&'a str> {
     let depth = |line: &str| line.len() - line.trim_start().len();
     let lines = config
@@ -62,7 +62,7 @@ fn the_sample_leaves_no_way_to_send_an_identity_along() {
     assert!(removed.contains(&"- remove: x-internal-secret"));
     let filter = below(&config, "- name: envoy.filters.http.ext_authz");
     assert!(filter.contains(&"failure_mode_allow: false"));
-    // After ext_authz these would take away, or add to, what the shop has said.
+    // After ext_authz, these would remove or extend the shop's own fields.
     for late in [
         "request_headers_to_remove",
         "request_headers_to_add",

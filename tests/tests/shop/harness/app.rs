@@ -239,7 +239,7 @@ impl App {
         variables.push((name.to_owned(), value.to_owned()));
     }
 
-    /// Publishes a message as if a component had: signed, where the shop signs.
+    /// Publishes a message as a component would: signed, if the shop signs.
     pub async fn publish(&self, channel: &str, message: impl Into<Vec<u8>>) {
         let message = message.into();
         let signed = match &self.setting.channel_keys() {
@@ -249,7 +249,7 @@ impl App {
         self.publish_as_it_is(channel, signed).await;
     }
 
-    /// Publishes a message as somebody who has only found Redis.
+    /// Publishes a message as somebody who has access to Redis but no key.
     pub async fn publish_as_it_is(&self, channel: &str, message: impl Into<Vec<u8>>) {
         let running = self.running.as_ref().expect("the shop runs");
         let sent = running.publish(channel, message.into()).await;
@@ -264,7 +264,7 @@ impl App {
         nobody.send(tick).await.expect(204);
     }
 
-    /// Asks on an internal path, with the shared secret: what an operator's command does.
+    /// Sends a request to an internal path with the shared secret, as an operator's command does.
     pub async fn operate(&self, method: &str, path: &str, body: &serde_json::Value) -> Answer {
         let nobody = self.anonymous();
         let request = nobody.request(method, path).json(body);
@@ -295,7 +295,7 @@ impl App {
     }
 }
 
-/// Signs each event of a message; what is no event, and what is no message, stays as it is.
+/// Signs each event of a message. Anything that is not an event or not a message stays as it is.
 pub fn sign(keys: &ChannelKeys, channel: &str, message: &[u8]) -> Vec<u8> {
     let Ok(mut elements) = serde_json::from_slice::<Vec<Value>>(message) else {
         return message.to_vec();

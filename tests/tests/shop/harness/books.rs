@@ -79,7 +79,7 @@ impl Books {
         self.tables().into_iter().map(count).collect()
     }
 
-    /// All that each table holds, a row a line.
+    /// The content of each table, one row per line.
     pub fn contents(&self) -> Vec<(String, String)> {
         let content = |table: String| {
             let mut rows = self.rows(&format!("SELECT * FROM {table}"));

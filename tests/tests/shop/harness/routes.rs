@@ -1,4 +1,4 @@
-//! The route tables of a shop, as its services list them to whoever holds the shared secret.
+//! The route tables of a shop, as its services list them to holders of the shared secret.
 
 use crate::harness::App;
 use crate::harness::books::SERVICES;

@@ -35,7 +35,7 @@ impl Setting {
         self.manifest.clone().unwrap_or_else(usual)
     }
 
-    /// What the shop signs its messages with.
+    /// The keys with which the shop signs its messages.
     pub fn channel_keys(&self) -> Option<ChannelKeys> {
         let mut variables = self.variables.iter();
         let text = variables.find(|(name, _)| name == "channel_keys");

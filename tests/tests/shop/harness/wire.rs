@@ -1,4 +1,4 @@
-//! HTTP/1.1 by hand, for what no client library would send.
+//! HTTP/1.1 by hand, for requests that no client library would send.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};

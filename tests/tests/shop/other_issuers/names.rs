@@ -1,12 +1,12 @@
-//! The names in another issuer's token say nothing about who somebody is here. Whatever shows a name shows the account's
-//! own, or none.
+//! The names in another issuer's token say nothing about who the caller is in this shop. Every
+//! answer with a name shows the account's own name, or none.
 
 use super::{bearer, person, start};
 use crate::harness::issuer::Issuer;
 use crate::harness::{Actor, Answer, App, eventually};
 use serde_json::{Value, json};
 
-/// Somebody who has an account here, with an email and a username.
+/// A customer with an account of the shop, with an email and a username.
 async fn zoe(app: &App) -> Actor {
     let mut zoe = app.anonymous();
     let body = json!({"email": "zoe@example.com", "username": "zoe", "password": "correct horse"});
@@ -69,7 +69,7 @@ async fn nobody_passes_under_the_name_of_somebody_here() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_has_an_account_here_passes_under_its_names() {
+async fn an_account_passes_under_its_own_names() {
     let issuer = Issuer::start().await;
     let app = start(&issuer).await;
     let ann = bearer(&app, issuer.access_token(json!({})));

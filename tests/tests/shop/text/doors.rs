@@ -1,6 +1,7 @@
-//! Every field that people type into, with a request that carries it, and the texts that none of them takes.
+//! Every field that people type into, with a request that carries it, and the texts that every
+//! field refuses.
 
-/// Who may use a door.
+/// The caller that a door needs.
 #[derive(Clone, Copy)]
 pub enum Who {
     Nobody,
@@ -17,10 +18,10 @@ pub struct Door {
     pub method: &'static str,
     /// `{me}`, `{item}` and `{draft}` stand for ids. A path with a `?` takes the text in its query.
     pub path: &'static str,
-    /// The structure that the component reads it into.
+    /// The structure into which the component reads it.
     pub input: &'static str,
     pub field: &'static str,
-    /// A text that it takes.
+    /// A text that the field accepts.
     pub good: &'static str,
     kind: Kind,
 }
@@ -208,7 +209,7 @@ pub const DOORS: [Door; 34] = [
     ),
 ];
 
-/// What no field takes, wherever in it.
+/// Characters that every field refuses, at any place.
 const BAD: [&str; 30] = [
     "\0",
     "\t",
@@ -241,13 +242,13 @@ const BAD: [&str; 30] = [
     "\u{FFFD}",
     "\u{335}\u{335}\u{335}\u{335}\u{335}\u{335}\u{335}\u{335}\u{335}\u{335}",
 ];
-/// What a field of one line does not take beside.
+/// Characters that a field of one line refuses in addition.
 const BREAKS: [&str; 5] = ["\n", "\r\n", "\r", "\u{85}", "\u{2028}"];
-/// What is nothing to see, though it has a length.
+/// Texts with nothing visible in them, although they have a length.
 const BLANK: [&str; 5] = ["", "   ", "\u{3000}\n", "\u{2800}", "\u{A0}"];
 
 impl Door {
-    /// All texts that it must refuse.
+    /// All texts that the field must refuse.
     pub fn bad(&self) -> Vec<String> {
         let mut bad: Vec<String> = Vec::new();
         let mut first = self.good.chars();

@@ -15,7 +15,7 @@ struct Shop {
 
 impl Shop {
     async fn open() -> Shop {
-        // So that each request may come from another client: registrations are counted.
+        // Each request comes from another client, because registrations are counted.
         let app = App::start_with(&[("trusted_proxies", "127.0.0.0/8, ::1")]).await;
         let admin = app.admin().await;
         let customer = app.customer_with(PLENTY).await;
@@ -31,7 +31,7 @@ impl Shop {
         }
     }
 
-    /// Sends a text through a door. `number` is of the request.
+    /// Sends a text through a door. `number` is the number of the request.
     async fn send(&self, door: &Door, text: &str, number: usize) -> Answer {
         let actor = match door.who {
             Who::Nobody | Who::Operator => self.app.anonymous(),
@@ -58,7 +58,7 @@ impl Shop {
             .await
     }
 
-    /// What a request needs beside the text.
+    /// What a request needs besides the text.
     fn rest_of(&self, input: &str, number: usize) -> Value {
         match input {
             "Register" => {
@@ -108,12 +108,13 @@ async fn good_text_is_taken_at_every_door() {
     for (number, door) in DOORS.iter().enumerate() {
         let padded = format!("\u{3000} {}\n", door.good);
         for (text, number) in [(door.good, number), (&padded, 100 + number)] {
-            // The email and the username are taken then.
+            // The email and the username are taken already.
             let is_taken = number >= 100 && ["email", "username"].contains(&door.field);
             let answer = shop.send(door, text, number).await;
             let is_right = match (door.input, answer.status) {
                 ("Register", 409) => is_taken,
-                // There is nothing to redrive, and no such letter: the text was no reason to refuse.
+                // There is nothing to redrive, and no such letter: the refusal was not about the
+                // text.
                 ("Redrive", 409) | ("Why", 404) => true,
                 (_, status) => status < 300,
             };

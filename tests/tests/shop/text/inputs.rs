@@ -1,12 +1,12 @@
-//! Every text that a request can carry, by the structure that it is read into. A new one must be named here, with
-//! what checks it; the test reads the sources of the components.
+//! Every text that a request can carry, by the structure that it is read into. A new one must be
+//! named here, with its check; the test reads the sources of the components.
 
 use super::doors::DOORS;
 use crate::harness::workspace;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// How a field that is no free text is checked.
+/// How fields that are not free text are checked.
 const NOT_TEXT: [(&str, &str); 32] = [
     // Secrets: any characters, compared by their hash.
     ("Register.password", "secret"),
@@ -34,14 +34,14 @@ const NOT_TEXT: [(&str, &str); 32] = [
     ("AuditQuery.account_id", "UUID"),
     ("KnownQuery.ids", "from orders, behind the shared secret"),
     ("By.by", "from users, behind the shared secret"),
-    // Where a page begins.
+    // The beginning of a page.
     ("PageQuery.cursor", "cursor"),
     ("ListQuery.cursor", "cursor"),
     ("AuditQuery.cursor", "cursor"),
     ("ItemFilter.cursor", "cursor"),
     ("OrderFilter.cursor", "cursor"),
     ("SagaFilter.cursor", "cursor"),
-    // A login that can't be names nobody.
+    // An impossible login names no account.
     ("Login.login", "login"),
     ("Forgot.email", "login"),
     // The answer of another service of ours.
@@ -104,7 +104,7 @@ fn fields(source: &str) -> Vec<String> {
     let mut fields = Vec::new();
     let mut is_read = false;
     let mut structure: Option<&str> = None;
-    // What the tests of a file read is no request.
+    // Structures in a file's own tests are not requests.
     let source = source.split("#[cfg(test)]").next().unwrap_or_default();
     for line in source.lines().map(str::trim) {
         if line.starts_with("#[derive(") {

@@ -1,4 +1,4 @@
-//! Addresses that are no text, or name nothing in an odd spelling.
+//! Paths and queries whose bytes are not text, and ids in odd spellings.
 
 use crate::harness::App;
 
@@ -27,7 +27,7 @@ async fn a_path_with_odd_bytes_names_nothing() {
             format!("/auth/{odd}/callback"),
         ] {
             let answer = customer.get(&path).await;
-            // Who may not look at movements is told so, whatever the item.
+            // A caller who may not see movements gets 403, whatever the item.
             let is_right = [403, 404].contains(&answer.status);
             assert!(is_right, "{answer}");
         }
@@ -49,7 +49,7 @@ async fn a_path_with_odd_bytes_names_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bytes_that_are_no_text_are_no_search() {
+async fn bytes_that_are_not_text_are_refused_in_a_search() {
     let app = App::start().await;
     let admin = app.admin().await;
     for odd in ["%FF", "%C3%28", "%ED%A0%80", "%00", "a%0Ab", "%F4%90%80%80"] {

@@ -4,7 +4,7 @@ use crate::harness::surgery;
 use crate::harness::{Actor, App, eventually};
 use serde_json::{Value, json};
 
-/// A name, what finds it, and what does not.
+/// A name, searches that find it, and searches that do not.
 const NAMES: [(&str, &[&str], &[&str]); 14] = [
     (
         "Чайник",
@@ -105,7 +105,7 @@ async fn items_are_found_in_any_script_whatever_the_case_the_accents_and_the_for
         admin.sell(name, 1, 1).await;
     }
     check(&app.anonymous()).await;
-    // What is nothing to look for leaves nothing out.
+    // An empty search finds everything.
     for text in ["", " ", "\u{3000}"] {
         assert_eq!(
             names_found(&admin, text).await.len(),
@@ -130,7 +130,7 @@ async fn items_are_found_in_any_script_whatever_the_case_the_accents_and_the_for
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn items_from_before_are_found_as_they_were_and_folded_by_ticks() {
+async fn older_items_are_found_as_before_and_folded_by_ticks() {
     let mut app = App::start().await;
     let admin = app.admin().await;
     for (name, _, _) in NAMES {
@@ -143,7 +143,7 @@ async fn items_from_before_are_found_as_they_were_and_folded_by_ticks() {
         assert_eq!(stock.execute(forget, []).expect("forgotten"), NAMES.len());
     })
     .await;
-    // Whether a tick was there already or not.
+    // Before or after a tick.
     assert_eq!(names_found(&admin, "straßenKARTE").await, ["Straßenkarte"]);
     app.tick("stock").await;
     let left = "SELECT count(*) FROM stock.items WHERE folded_name IS NULL";

@@ -85,7 +85,7 @@ async fn all_spellings_of_an_email_or_a_username_are_one_account() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_login_with_something_hidden_in_it_is_nobodys() {
+async fn a_login_with_a_hidden_character_names_no_account() {
     let app = App::start().await;
     register(&app, "ann@example.com", Some("ann"))
         .await
@@ -134,7 +134,7 @@ fn spell(auth: &Connection, id: &str, email: &str, username: Option<&str>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn accounts_from_before_are_found_under_every_spelling() {
+async fn older_accounts_are_found_under_every_spelling() {
     let mut app = App::start().await;
     let mut ids = Vec::new();
     for number in 0..5 {
@@ -152,7 +152,7 @@ async fn accounts_from_before_are_found_under_every_spelling() {
         spell(&auth, &ids[0], decomposed, Some("roman\u{2173}"));
         spell(&auth, &ids[1], hidden, Some("ａｎｎ"));
         spell(&auth, &ids[2], punycode, None);
-        // Two that are one now: each keeps its own.
+        // Two spellings that are the same now: each account keeps its own.
         spell(&auth, &ids[3], "zoe\u{308}@example.com", None);
         spell(&auth, &ids[4], "zoë@example.com", None);
     })
@@ -181,7 +181,7 @@ async fn accounts_from_before_are_found_under_every_spelling() {
     register(&app, composed, None)
         .await
         .refused(409, "already-registered");
-    // A reset is mailed to the account that is meant.
+    // The reset is mailed to the right account.
     for (login, id) in [
         ("zoe\u{308}@example.com", 3),
         ("zoë@example.com", 4),
