@@ -7,6 +7,7 @@ mod replay;
 use crate::harness::actor::PLENTY;
 use crate::harness::app::sign;
 use crate::harness::process::{said, set, up};
+use crate::harness::running::on_spin;
 use crate::harness::{Actor, App, eventually, logs, workspace};
 use crate::on_both_channels;
 use serde_json::{Map, Value, json};
@@ -298,6 +299,10 @@ async fn a_flood_of_forged_messages_is_counted_and_not_kept(app: &mut App) {
     }
     pass(app).await;
     assert!(ann.get("/notifications").await.data().is_empty());
+    if on_spin() {
+        // Each message has an instance of its own there, and so a line of its own, in Spin's log.
+        return;
+    }
     let log = logs::so_far();
     let told = log.matches("notifications has refused").count();
     // At most one line a second and instance, whatever comes.
@@ -340,6 +345,13 @@ async fn keys_change_step_by_step_and_an_old_one_counts_no_more_once_it_is_gone(
 /// when they are sent.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waited_unsigned_is_signed_when_it_is_sent() {
+    if on_spin() {
+        println!(
+            "SKIPPED: {}: Spin does not start without Redis",
+            module_path!()
+        );
+        return;
+    }
     let Some(mut app) = App::start_on_redis_with(module_path!(), crate::UNSIGNED).await else {
         return;
     };
