@@ -269,7 +269,7 @@ async fn two_hosts_of_one_shop_have_one_queue_and_one_first_administrator() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (one, two) = (Process::start(folder.path()), Process::start(folder.path()));
     let tries = (0..40).map(async |number: usize| {
-        let host = if number % 2 == 0 { &one } else { &two };
+        let host = if number.is_multiple_of(2) { &one } else { &two };
         let nobody = Actor::anonymous(host.address());
         let body = account(&format!("c{number}@example.com"), None);
         nobody.post("/auth/register", &body).await.expect(201)
