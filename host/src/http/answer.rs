@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
+use http::header::CONTENT_LENGTH;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use tokio::sync::OwnedSemaphorePermit;
@@ -70,6 +71,21 @@ pub(crate) fn untouched(response: Response, request: UnderWay) -> http::Response
         ready: VecDeque::new(),
         last: None,
         rest: Some((body, request.0.leave_rest())),
+        request,
+        _turn: None,
+    })
+}
+
+/// Drops the body of an answer that says its length, and keeps the head. HTTP/2 reads even the body
+/// of an answer to HEAD, and would find it shorter than the length that belongs to the GET.
+pub(crate) fn head_only(response: Response, request: UnderWay) -> http::Response<Answer> {
+    if !response.headers().contains_key(CONTENT_LENGTH) {
+        return untouched(response, request);
+    }
+    response.map(|_| Answer {
+        ready: VecDeque::new(),
+        last: None,
+        rest: None,
         request,
         _turn: None,
     })

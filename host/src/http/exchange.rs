@@ -7,7 +7,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::answer::{Answer, gather, untouched};
+use super::answer::{Answer, gather, head_only, untouched};
 use super::client::Client;
 use super::problem::Problem;
 use super::receive::{Progress, receive};
@@ -22,13 +22,13 @@ pub(crate) async fn answer(
     request: http::Request<Incoming>,
 ) -> http::Response<Answer> {
     let under_way = client.begin();
-    let is_head = request.method() == Method::HEAD;
+    let (is_head, version) = (request.method() == Method::HEAD, request.version());
     let (response, turn) = respond(app, client, request).await;
     // The answer to HEAD has a length but no body; leave it as the component made it.
-    if is_head {
-        untouched(response, under_way)
-    } else {
-        gather(response, under_way, turn).await
+    match (is_head, version) {
+        (false, _) => gather(response, under_way, turn).await,
+        (true, Version::HTTP_2) => head_only(response, under_way),
+        (true, _) => untouched(response, under_way),
     }
 }
 

@@ -82,6 +82,43 @@ async fn a_head_is_answered_as_the_get_without_the_body() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_head_over_http2_is_answered_as_the_get_without_the_body() {
+    let app = App::start().await;
+    app.manager().await.sell("Tea", 100, 5).await;
+    let ann = app.customer().await;
+    let http2 = reqwest::Client::builder()
+        .no_proxy()
+        .http2_prior_knowledge()
+        .build()
+        .expect("a client");
+    let token = ann.token.clone().expect("logged in");
+    for path in [
+        "/api/v1/items",
+        "/api/v1/orders",
+        "/api/v1/auth/users",
+        "/api/v1/items/not-an-id",
+        "/.well-known/jwks.json",
+        "/nothing",
+    ] {
+        let url = format!("{}{path}", app.address().url());
+        let get = http2.get(&url).bearer_auth(&token).send().await;
+        let get = get.expect("an answer to GET");
+        let (status, fields) = (get.status(), get.headers().clone());
+        let length = get.bytes().await.expect("a body").len();
+        for _ in 0..5 {
+            let head = http2.head(&url).bearer_auth(&token).send().await;
+            let head = head.unwrap_or_else(|error| panic!("HEAD {path}: {error:?}"));
+            assert_eq!(head.status(), status, "{path}");
+            assert_eq!(head.headers().get("etag"), fields.get("etag"), "{path}");
+            let said = head.headers().get("content-length").cloned();
+            assert_eq!(said, length.to_string().parse().ok(), "{path}");
+            assert!(head.bytes().await.expect("no body").is_empty(), "{path}");
+        }
+    }
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_405_names_what_the_path_answers() {
     let app = App::start().await;
     let ann = app.customer().await;
