@@ -6,7 +6,7 @@ mod expectations;
 mod people;
 
 use crate::harness::routes::{Route, routes, with_secret};
-use crate::harness::{Actor, Answer, App};
+use crate::harness::{Actor, Answer, App, eventually};
 use expectations::{Access, Ends, Expectation, TABLE, Thing, Verdict};
 use people::{People, Person};
 use reqwest::RequestBuilder;
