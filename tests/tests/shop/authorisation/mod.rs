@@ -117,8 +117,7 @@ impl Shop {
     /// Returns the number of requests.
     async fn refuses(&self, line: &Expectation, method: &str, faults: &mut Vec<String>) -> usize {
         let mut tried = 0;
-        // Work that earlier requests have started must end first.
-        self.app.quiet().await;
+        self.settled().await;
         let before = self.contents();
         for person in Person::ALL {
             let verdict = line.access.verdict(person);
@@ -285,6 +284,18 @@ impl Shop {
             Thing::Doomed => &self.doomed.id,
         };
         id.to_owned()
+    }
+
+    /// Waits until the work that earlier requests have started has ended: messages, and what
+    /// auth's tick writes about revoked tokens.
+    async fn settled(&self) {
+        self.app.quiet().await;
+        let under_way = "SELECT count(*) FROM auth.access_tokens
+            WHERE revoked_at IS NOT NULL AND (applied_at IS NULL OR sealed_at IS NULL)";
+        eventually("every revocation written and sealed", async || {
+            (self.app.books().number(under_way) == 0).then_some(())
+        })
+        .await;
     }
 
     /// The content of the databases, except for traces that a refusal may leave, and rows that
