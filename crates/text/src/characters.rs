@@ -161,7 +161,8 @@ fn is_tag(c: char) -> bool {
 }
 
 /// Whether a joiner has an effect: beside a virama (Indic scripts), between letters that are
-/// connected (Arabic, Syriac, Mongolian …), or between two emoji that become one.
+/// connected (Arabic, Syriac, Mongolian …), or between two emoji that become one. A ZWNJ needs such
+/// a letter on one side only.
 fn joins(joiner: char, before: &[char], after: &[char]) -> bool {
     let previous = before.last().copied().unwrap_or_default();
     let next = after.first().copied();
@@ -179,15 +180,16 @@ fn joins(joiner: char, before: &[char], after: &[char]) -> bool {
         )
     };
     let is_mark = |c: &&char| JOINING.get(**c) == JoiningType::Transparent;
-    let left = before
-        .iter()
-        .rev()
-        .find(|c| !is_mark(c))
-        .is_some_and(connects);
-    let right = after.iter().find(|c| !is_mark(c)).is_some_and(connects);
+    let left = before.iter().rev().find(|c| !is_mark(c));
+    let right = after.iter().find(|c| !is_mark(c));
+    let (is_left, is_right) = (left.is_some_and(connects), right.is_some_and(connects));
     if joiner == ZWNJ {
-        return left && right;
+        // Persian writes it after digits, brackets, Latin words and letters that never connect, too;
+        // but at the end of a word it would only make two words that look the same.
+        let is_inside = |c: Option<&char>| c.is_some_and(|c| !c.is_whitespace());
+        return (is_left || is_right) && is_inside(left) && is_inside(right);
     }
+    let left = is_left;
     let is_emoji = |c: char| !c.is_ascii() && EMOJI.contains(c);
     let is_styled = previous == EMOJI_STYLE;
     let emoji = before.iter().rev().nth(usize::from(is_styled)).copied();
