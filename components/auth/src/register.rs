@@ -102,7 +102,7 @@ async fn is_taken(tx: &Tx, account: &Account) -> Result<bool, DbError> {
 fn already_registered() -> Problem {
     Problem::conflict(
         "already-registered",
-        "The email or the username is taken; log in or reset the password",
+        "There is an account already; log in or reset its password",
     )
 }
 
